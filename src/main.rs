@@ -1,0 +1,2 @@
+//! Duress.
+fn main() {}
