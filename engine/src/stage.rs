@@ -178,6 +178,8 @@ pub struct Fact {
     pub artifact: &'static str,
     /// The columns of the table, empty where they cannot be known yet.
     pub columns: Vec<Column>,
+    /// The metrics that a tidy table reports in its `metric` column, empty where there are none or they are not known.
+    pub metrics: Vec<String>,
     /// What the product knows of it (a network's shape, the features of a data set); read with [`Fact::detail`].
     pub known: Option<Arc<dyn Any + Send + Sync>>,
 }
