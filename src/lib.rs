@@ -1,1 +1,3 @@
 //! Duress.
+
+pub mod nn;

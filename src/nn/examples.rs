@@ -1,0 +1,64 @@
+//! Labelled examples in memory, the form that training and evaluation read.
+
+/// Rows of features with a class label each, or with regression targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Examples {
+    /// Features per row.
+    pub features: usize,
+    /// How many classes the labels come from; 0 for regression.
+    pub classes: usize,
+    /// The features, `rows x features`, row after row.
+    pub x: Vec<f32>,
+    /// A class per row, below `classes`; empty for regression.
+    pub labels: Vec<u32>,
+    /// `rows x outputs` numbers to fit, for regression.
+    pub targets: Option<Vec<f32>>,
+}
+
+impl Examples {
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.x.len().checked_div(self.features).unwrap_or(0)
+    }
+
+    /// The features of row `index`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.x[index * self.features..(index + 1) * self.features]
+    }
+
+    /// Outputs per row of a regression target; 0 for classification.
+    #[must_use]
+    pub fn target_width(&self) -> usize {
+        self.targets.as_ref().map_or(0, |t| t.len().checked_div(self.rows()).unwrap_or(0))
+    }
+
+    /// The rows named by `indices`, in that order.
+    ///
+    /// # Panics
+    /// If an index is not below `rows()`.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let width = self.target_width();
+        Self {
+            features: self.features,
+            classes: self.classes,
+            x: indices.iter().flat_map(|&i| self.row(i)).copied().collect(),
+            labels: if self.labels.is_empty() { Vec::new() } else { indices.iter().map(|&i| self.labels[i]).collect() },
+            targets: self
+                .targets
+                .as_ref()
+                .map(|t| indices.iter().flat_map(|&i| &t[i * width..(i + 1) * width]).copied().collect()),
+        }
+    }
+
+    /// The first `count` rows, or all where there are fewer.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        self.select(&(0..count.min(self.rows())).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,29 @@
+//! Networks and their kernels: pure types and functions that know nothing of specs, stages or the cache.
+//!
+//! A [`Network`] says what the layers are; [`Weights`] give their numbers and a [`Mask`] says which of them are kept. An
+//! [`Executor`] runs a network forward in `f32` or `f64`; [`gradient`] goes backward to inputs and activations; [`train`]
+//! fits weights on dfdx's tape, which no other module sees; [`prune`] chooses what to drop.
+
+pub mod activation;
+pub mod dense;
+pub mod examples;
+pub mod executor;
+pub mod gradient;
+pub mod init;
+pub mod mask;
+pub mod network;
+pub mod random;
+pub mod real;
+pub mod tensor;
+pub mod weights;
+
+pub use activation::Activation;
+pub use examples::Examples;
+pub use executor::{Executor, Trace, argmax, predict};
+pub use init::Init;
+pub use mask::{Mask, MaskTensor};
+pub use network::{Layer, Network, NetworkError};
+pub use random::Stream;
+pub use real::Real;
+pub use tensor::Tensor;
+pub use weights::{Weights, WeightsError};
