@@ -5,15 +5,18 @@
 //! fits weights on dfdx's tape, which no other module sees; [`prune`] chooses what to drop.
 
 pub mod activation;
+pub mod bound;
 pub mod dense;
 pub mod examples;
 pub mod executor;
+pub mod fault;
 pub mod gradient;
 pub mod init;
 pub mod mask;
 pub mod network;
 pub mod random;
 pub mod real;
+pub mod statistics;
 pub mod tensor;
 pub mod weights;
 

@@ -65,22 +65,9 @@ pub fn wilson(successes: u64, trials: u64, level: f64) -> Option<Interval> {
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = z / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     // At the two ends the formula is 0 and 1 exactly; rounding must not say otherwise.
-    let lo = if successes == 0 {
-        0.0
-    } else {
-        (centre - half).max(0.0)
-    };
-    let hi = if successes == trials {
-        1.0
-    } else {
-        (centre + half).min(1.0)
-    };
-    Some(Interval {
-        lo,
-        hi,
-        level,
-        method: Method::Wilson,
-    })
+    let lo = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let hi = if successes == trials { 1.0 } else { (centre + half).min(1.0) };
+    Some(Interval { lo, hi, level, method: Method::Wilson })
 }
 
 /// The exact interval of Clopper and Pearson (1934) for `successes` of `trials`, from beta quantiles.
@@ -91,22 +78,9 @@ pub fn clopper_pearson(successes: u64, trials: u64, level: f64) -> Option<Interv
     check_counts(successes, trials, level)?;
     let (k, n) = (successes as f64, trials as f64);
     let alpha = 1.0 - level;
-    let lo = if successes == 0 {
-        0.0
-    } else {
-        beta_quantile(alpha / 2.0, k, n - k + 1.0)
-    };
-    let hi = if successes == trials {
-        1.0
-    } else {
-        beta_quantile(1.0 - alpha / 2.0, k + 1.0, n - k)
-    };
-    Some(Interval {
-        lo,
-        hi,
-        level,
-        method: Method::ClopperPearson,
-    })
+    let lo = if successes == 0 { 0.0 } else { beta_quantile(alpha / 2.0, k, n - k + 1.0) };
+    let hi = if successes == trials { 1.0 } else { beta_quantile(1.0 - alpha / 2.0, k + 1.0, n - k) };
+    Some(Interval { lo, hi, level, method: Method::ClopperPearson })
 }
 
 /// Mean and standard error to an interval by the normal quantile, for means of many draws.
@@ -114,13 +88,7 @@ pub fn clopper_pearson(successes: u64, trials: u64, level: f64) -> Option<Interv
 /// `None` unless both numbers are finite and the level lies in `(0, 1)`.
 #[must_use]
 pub fn normal_interval(mean: f64, standard_error: f64, level: f64) -> Option<Interval> {
-    around(
-        mean,
-        standard_error,
-        normal_quantile(f64::midpoint(1.0, level)),
-        level,
-        Method::Normal,
-    )
+    around(mean, standard_error, normal_quantile(f64::midpoint(1.0, level)), level, Method::Normal)
 }
 
 /// Mean and standard error to an interval by Student's quantile, for means of a few draws (seeds, repetitions).
@@ -128,13 +96,7 @@ pub fn normal_interval(mean: f64, standard_error: f64, level: f64) -> Option<Int
 /// `df` is the degrees of freedom, draws minus one. `None` unless everything is finite and `df > 0`.
 #[must_use]
 pub fn t_interval(mean: f64, standard_error: f64, df: f64, level: f64) -> Option<Interval> {
-    around(
-        mean,
-        standard_error,
-        t_quantile(f64::midpoint(1.0, level), df),
-        level,
-        Method::StudentT,
-    )
+    around(mean, standard_error, t_quantile(f64::midpoint(1.0, level), df), level, Method::StudentT)
 }
 
 /// Exact upper tail `P(X >= k)` of a binomial with `n` trials of probability `p`.
@@ -179,12 +141,7 @@ impl ClusteredRate {
     pub fn interval(&self, level: f64) -> Option<Interval> {
         let df = self.clusters.checked_sub(1)? as f64;
         let wide = t_interval(self.rate, self.standard_error?, df, level)?;
-        Some(Interval {
-            lo: wide.lo.max(0.0),
-            hi: wide.hi.min(1.0),
-            method: Method::Clustered,
-            ..wide
-        })
+        Some(Interval { lo: wide.lo.max(0.0), hi: wide.hi.min(1.0), method: Method::Clustered, ..wide })
     }
 }
 
@@ -197,16 +154,12 @@ impl ClusteredRate {
 #[must_use]
 pub fn clustered_rate(clusters: &[Cluster], population: Option<u64>) -> Option<ClusteredRate> {
     let used = clusters.iter().filter(|c| c.trials > 0);
-    let (m, s, n) = used.clone().fold((0u64, 0u64, 0u64), |(m, s, n), c| {
-        (m + 1, s + c.successes, n + c.trials)
-    });
+    let (m, s, n) = used.clone().fold((0u64, 0u64, 0u64), |(m, s, n), c| (m + 1, s + c.successes, n + c.trials));
     if n == 0 {
         return None;
     }
     let rate = s as f64 / n as f64;
-    let squares: f64 = used
-        .map(|c| (c.successes as f64 - rate * c.trials as f64).powi(2))
-        .sum();
+    let squares: f64 = used.map(|c| (c.successes as f64 - rate * c.trials as f64).powi(2)).sum();
     let unsampled = population.map_or(1.0, |all| (1.0 - m as f64 / all.max(m) as f64).max(0.0));
     let standard_error = if population == Some(m) {
         Some(0.0)
@@ -215,25 +168,14 @@ pub fn clustered_rate(clusters: &[Cluster], population: Option<u64>) -> Option<C
     } else {
         Some((m as f64 / (m - 1) as f64 * squares * unsampled).sqrt() / n as f64)
     };
-    Some(ClusteredRate {
-        rate,
-        standard_error,
-        clusters: m,
-        trials: n,
-    })
+    Some(ClusteredRate { rate, standard_error, clusters: m, trials: n })
 }
 
 fn check_counts(successes: u64, trials: u64, level: f64) -> Option<()> {
     (trials > 0 && successes <= trials && level > 0.0 && level < 1.0).then_some(())
 }
 
-fn around(
-    mean: f64,
-    standard_error: f64,
-    quantile: f64,
-    level: f64,
-    method: Method,
-) -> Option<Interval> {
+fn around(mean: f64, standard_error: f64, quantile: f64, level: f64, method: Method) -> Option<Interval> {
     let half = quantile * standard_error;
     (mean.is_finite() && half.is_finite() && level > 0.0 && level < 1.0).then_some(Interval {
         lo: mean - half,
@@ -275,10 +217,7 @@ mod tests {
     #[test]
     fn intervals_mirror_when_successes_and_failures_swap() {
         for f in [wilson, clopper_pearson] {
-            let (a, b) = (
-                f(3, 40, 0.99).expect("sane"),
-                f(37, 40, 0.99).expect("sane"),
-            );
+            let (a, b) = (f(3, 40, 0.99).expect("sane"), f(37, 40, 0.99).expect("sane"));
             close(a.lo, 1.0 - b.hi, 1e-12);
             close(a.hi, 1.0 - b.lo, 1e-12);
             assert!(f(0, 7, 0.95).expect("sane").lo.abs() < f64::MIN_POSITIVE);
@@ -305,17 +244,7 @@ mod tests {
     #[test]
     fn binomial_tails_equal_the_published_majority_figures() {
         close(binomial_upper_tail(10, 20, 1.0 / 3.0), 0.0919, 5e-5);
-        let printed = [
-            0.1,
-            0.19,
-            0.028,
-            0.0523,
-            0.00856,
-            0.01585,
-            0.002_728,
-            0.005_024_35,
-            0.000_890_92,
-        ];
+        let printed = [0.1, 0.19, 0.028, 0.0523, 0.00856, 0.01585, 0.002_728, 0.005_024_35, 0.000_890_92];
         for (d, want) in (1u64..).zip(printed) {
             close(binomial_upper_tail(d.div_ceil(2), d, 0.1), want, 1e-14);
         }
@@ -326,39 +255,19 @@ mod tests {
 
     #[test]
     fn odd_copies_needed_for_a_majority_equal_the_known_counts() {
-        let needed = |p: f64| {
-            (1u64..)
-                .step_by(2)
-                .find(|r| binomial_upper_tail(r.div_ceil(2), *r, p) <= 1e-5)
-        };
-        for (p, copies) in [
-            (1.0 / 3.0, 155),
-            (0.25, 63),
-            (0.2, 41),
-            (0.1, 19),
-            (0.07, 13),
-        ] {
+        let needed = |p: f64| (1u64..).step_by(2).find(|r| binomial_upper_tail(r.div_ceil(2), *r, p) <= 1e-5);
+        for (p, copies) in [(1.0 / 3.0, 155), (0.25, 63), (0.2, 41), (0.1, 19), (0.07, 13)] {
             assert_eq!(needed(p), Some(copies), "at {p}");
         }
     }
 
     #[test]
     fn equal_clusters_give_the_standard_error_of_their_mean() {
-        let clusters: Vec<_> = [1u64, 4, 7]
-            .iter()
-            .map(|&s| Cluster {
-                successes: s,
-                trials: 10,
-            })
-            .collect();
+        let clusters: Vec<_> = [1u64, 4, 7].iter().map(|&s| Cluster { successes: s, trials: 10 }).collect();
         let r = clustered_rate(&clusters, None).expect("there are trials");
         close(r.rate, 0.4, 1e-15);
         // The sample standard deviation of .1, .4, .7 is .3.
-        close(
-            r.standard_error.expect("three clusters"),
-            0.3 / 3.0_f64.sqrt(),
-            1e-15,
-        );
+        close(r.standard_error.expect("three clusters"), 0.3 / 3.0_f64.sqrt(), 1e-15);
         let i = r.interval(0.95).expect("three clusters");
         close(i.lo, 0.0, 0.0);
         close(i.hi, 1.0, 0.0);
@@ -366,31 +275,12 @@ mod tests {
 
     #[test]
     fn a_finite_population_shrinks_the_error_and_a_census_has_none() {
-        let clusters = [
-            Cluster {
-                successes: 1,
-                trials: 4,
-            },
-            Cluster {
-                successes: 3,
-                trials: 4,
-            },
-        ];
-        let infinite = clustered_rate(&clusters, None)
-            .and_then(|r| r.standard_error)
-            .expect("two clusters");
-        let half = clustered_rate(&clusters, Some(4))
-            .and_then(|r| r.standard_error)
-            .expect("two clusters");
+        let clusters = [Cluster { successes: 1, trials: 4 }, Cluster { successes: 3, trials: 4 }];
+        let infinite = clustered_rate(&clusters, None).and_then(|r| r.standard_error).expect("two clusters");
+        let half = clustered_rate(&clusters, Some(4)).and_then(|r| r.standard_error).expect("two clusters");
         close(half, infinite * 0.5_f64.sqrt(), 1e-15);
-        assert_eq!(
-            clustered_rate(&clusters, Some(2)).and_then(|r| r.standard_error),
-            Some(0.0)
-        );
-        assert_eq!(
-            clustered_rate(&clusters[..1], None).and_then(|r| r.standard_error),
-            None
-        );
+        assert_eq!(clustered_rate(&clusters, Some(2)).and_then(|r| r.standard_error), Some(0.0));
+        assert_eq!(clustered_rate(&clusters[..1], None).and_then(|r| r.standard_error), None);
         assert_eq!(clustered_rate(&[], None), None);
     }
 }

@@ -140,7 +140,8 @@ impl DenseChain {
     pub fn of_weights(weights: &Weights) -> Result<Self, ChainError> {
         let exact = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
         let layer = |(number, l): (usize, &crate::nn::network::Layer)| {
-            let misfit = ChainError::Width { layer: number, outputs: weights.network.width(number - 1), inputs: l.inputs };
+            let misfit =
+                ChainError::Width { layer: number, outputs: weights.network.width(number - 1), inputs: l.inputs };
             Ok(DenseLayer {
                 weight: Matrix::new(l.outputs, l.inputs, exact(weights.weight(number))).ok_or(misfit)?,
                 bias: weights.bias(number).map(exact).unwrap_or_default(),

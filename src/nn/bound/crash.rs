@@ -183,8 +183,7 @@ impl Setting<'_> {
         let trace = self.chain.trace(x);
         let b3 = self.taylor(&trace);
         let (b4, scale) = self.single_crashes(&trace);
-        let taylor_fails =
-            b3.iter().zip(&b4).zip(scale).map(|((b3, b4), scale)| far_apart(*b3, *b4, scale)).collect();
+        let taylor_fails = b3.iter().zip(&b4).zip(scale).map(|((b3, b4), scale)| far_apart(*b3, *b4, scale)).collect();
         CrashBounds {
             b1: self.norm_products(&trace),
             b2: self.absolute_values(&trace),

@@ -8,9 +8,7 @@ mod crash;
 mod norms;
 
 pub use chain::{ChainError, ChainTrace, DenseChain, DenseLayer, Matrix};
-pub use crash::{
-    CrashBounds, CrashError, CrashForm, Guarantee, NormOf, Spread, Variance, crash_bounds,
-};
+pub use crash::{CrashBounds, CrashError, CrashForm, Guarantee, NormOf, Spread, Variance, crash_bounds};
 pub use norms::{Norm, NormSums, norm_sums};
 
 #[cfg(test)]

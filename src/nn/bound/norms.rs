@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn the_spectral_norm_is_exact_on_rank_one_tall_wide_and_zero_matrices() {
-        let (u, v): (Vec<f64>, Vec<f64>) = ((1..8).map(f64::from).collect(), (1..4).map(|i| f64::from(i) - 2.0).collect());
+        let (u, v): (Vec<f64>, Vec<f64>) =
+            ((1..8).map(f64::from).collect(), (1..4).map(|i| f64::from(i) - 2.0).collect());
         let outer = |a: &[f64], b: &[f64]| {
             let values = a.iter().flat_map(|x| b.iter().map(move |y| x * y)).collect();
             Matrix::new(a.len(), b.len(), values).expect("an outer product")

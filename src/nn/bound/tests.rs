@@ -86,9 +86,12 @@ fn every_bound_equals_the_published_ones_of_a_random_network() {
         }
     }
     let sums = norm_sums(&chain);
-    for (name, got) in
-        [("sum_1norm", sums.one), ("sum_2norm", sums.two), ("sum_infnorm", sums.infinity), ("sum_fronorm", sums.frobenius)]
-    {
+    for (name, got) in [
+        ("sum_1norm", sums.one),
+        ("sum_2norm", sums.two),
+        ("sum_infnorm", sums.infinity),
+        ("sum_fronorm", sums.frobenius),
+    ] {
         close(got, numbers(&mean[name])[0], 1e-10, name);
     }
 }
@@ -121,7 +124,8 @@ fn stored_predictions_of_a_hundred_networks_rank_them_as_published() {
     let correlation = |a: &[f64], b: &[f64]| {
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
         let (ma, mb) = (mean(a), mean(b));
-        let cross = |u: &[f64], mu: f64, v: &[f64], mv: f64| u.iter().zip(v).map(|(u, v)| (u - mu) * (v - mv)).sum::<f64>();
+        let cross =
+            |u: &[f64], mu: f64, v: &[f64], mv: f64| u.iter().zip(v).map(|(u, v)| (u - mu) * (v - mv)).sum::<f64>();
         cross(a, ma, b, mb) / (cross(a, ma, a, ma) * cross(b, mb, b, mb)).sqrt()
     };
     let measured = column("experiment");
@@ -189,7 +193,8 @@ fn crashes_at_several_layers_add_up_to_the_measured_mean_and_variance() {
             assert!(mean.iter().chain(&var).all(|v| v.abs() < f64::MIN_POSITIVE));
             continue;
         }
-        let (em, ev) = (relative(&mean, &numbers(&measured["exp_mean"])), relative(&var, &numbers(&measured["exp_var"])));
+        let (em, ev) =
+            (relative(&mean, &numbers(&measured["exp_mean"])), relative(&var, &numbers(&measured["exp_var"])));
         // Crashing inputs flip ReLUs, which first order cannot see; means cancel, so their relative error is the larger one.
         assert!(em <= if bits.starts_with('1') { 0.11 } else { 0.05 }, "{bits}: mean off by {em}");
         assert!(ev <= 0.081, "{bits}: variance off by {ev}");
@@ -221,22 +226,21 @@ fn small(hidden: Activation, widths: &[usize]) -> DenseChain {
 
 /// Exact mean, mean absolute and standard deviation of delta, over all crash patterns of the chosen layers.
 fn enumerate(chain: &DenseChain, x: &[f64], rates: &[f64]) -> Vec<(f64, f64, f64)> {
-    let sites: Vec<(usize, usize)> = (0..rates.len())
-        .filter(|l| rates[*l] > 0.0)
-        .flat_map(|l| (0..chain.width(l)).map(move |i| (l, i)))
-        .collect();
+    let sites: Vec<(usize, usize)> =
+        (0..rates.len()).filter(|l| rates[*l] > 0.0).flat_map(|l| (0..chain.width(l)).map(move |i| (l, i))).collect();
     assert!(sites.len() <= 14, "2^{} patterns", sites.len());
     let clean = chain.trace(x).h[chain.depth()].clone();
     let mut sums = vec![(0.0, 0.0, 0.0); clean.len()];
     for pattern in 0u32..1 << sites.len() {
         let dead = |l: usize, i: usize| sites.iter().position(|s| *s == (l, i)).is_some_and(|b| pattern >> b & 1 == 1);
-        let chance: f64 =
-            sites.iter().map(|(l, i)| if dead(*l, *i) { rates[*l] } else { 1.0 - rates[*l] }).product();
+        let chance: f64 = sites.iter().map(|(l, i)| if dead(*l, *i) { rates[*l] } else { 1.0 - rates[*l] }).product();
         let mut h: Vec<f64> = x.iter().enumerate().map(|(i, v)| if dead(0, i) { 0.0 } else { *v }).collect();
         for (l, layer) in (1..).zip(chain.layers()) {
-            let sums = layer.weight.row_slices().zip(&layer.bias).map(|(row, b)| {
-                row.iter().zip(&h).map(|(w, h)| w * h).sum::<f64>() + b
-            });
+            let sums = layer
+                .weight
+                .row_slices()
+                .zip(&layer.bias)
+                .map(|(row, b)| row.iter().zip(&h).map(|(w, h)| w * h).sum::<f64>() + b);
             h = sums.enumerate().map(|(i, z)| if dead(l, i) { 0.0 } else { layer.activation.value(z) }).collect();
         }
         for ((s, y), c) in sums.iter_mut().zip(&h).zip(&clean) {
@@ -310,9 +314,8 @@ fn means_scale_with_the_rate_and_deviations_with_its_root() {
 #[test]
 fn the_two_norm_is_only_an_estimate_as_the_hadamard_network_shows() {
     let n = 64usize;
-    let hadamard: Vec<f64> = (0..n * n)
-        .map(|i| if ((i / n) & (i % n)).count_ones().is_multiple_of(2) { 0.125 } else { -0.125 })
-        .collect();
+    let hadamard: Vec<f64> =
+        (0..n * n).map(|i| if ((i / n) & (i % n)).count_ones().is_multiple_of(2) { 0.125 } else { -0.125 }).collect();
     let identity: Vec<f64> = (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect();
     let w2 = Matrix::new(n, n, hadamard).expect("square");
     let bias: Vec<f64> = w2.row_slices().map(|row| -row.iter().sum::<f64>()).collect();
@@ -339,11 +342,8 @@ fn the_two_norm_is_only_an_estimate_as_the_hadamard_network_shows() {
 #[test]
 fn a_saturated_network_is_flagged() {
     // A neuron of value 1 crashing under a weight of 20 runs down the whole sigmoid, which the tangent at the top cannot see.
-    let dense = |w: f64, activation| DenseLayer {
-        weight: Matrix::new(1, 1, vec![w]).expect("one"),
-        bias: vec![],
-        activation,
-    };
+    let dense =
+        |w: f64, activation| DenseLayer { weight: Matrix::new(1, 1, vec![w]).expect("one"), bias: vec![], activation };
     let chain = DenseChain::new(vec![
         dense(1.0, RELU),
         dense(20.0, Activation::Sigmoid { gain: 1.0 }),

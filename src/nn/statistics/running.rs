@@ -70,11 +70,7 @@ impl Moments {
     /// Standard deviation of the numbers as a population (divided by `n`), the convention of the crash bounds; 0 of none.
     #[must_use]
     pub fn population_std(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            (self.squares / self.count as f64).sqrt()
-        }
+        if self.count == 0 { 0.0 } else { (self.squares / self.count as f64).sqrt() }
     }
 
     /// Standard deviation of a sample (divided by `n - 1`); `None` of fewer than two.
@@ -143,10 +139,7 @@ mod tests {
     #[test]
     fn nothing_pushed_has_no_error_and_no_nan() {
         let none = Moments::default();
-        assert_eq!(
-            (none.count(), none.sample_std(), none.standard_error()),
-            (0, None, None)
-        );
+        assert_eq!((none.count(), none.sample_std(), none.standard_error()), (0, None, None));
         assert!(none.population_std().abs() < f64::MIN_POSITIVE);
     }
 }

@@ -99,10 +99,7 @@ pub fn ln_gamma(x: f64) -> f64 {
         return (std::f64::consts::PI / (std::f64::consts::PI * x).sin()).ln() - ln_gamma(1.0 - x);
     }
     let x = x - 1.0;
-    let series = LANCZOS[1..]
-        .iter()
-        .zip(1u32..)
-        .fold(LANCZOS[0], |sum, (c, i)| sum + c / (x + f64::from(i)));
+    let series = LANCZOS[1..].iter().zip(1u32..).fold(LANCZOS[0], |sum, (c, i)| sum + c / (x + f64::from(i)));
     let t = x + 7.5;
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + series.ln()
 }
@@ -140,10 +137,7 @@ fn horner(coefficients: &[f64; 8], x: f64) -> f64 {
     coefficients.iter().fold(0.0, |sum, c| sum * x + c)
 }
 
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const CENTRE_NUM: [f64; 8] = [
     2509.0809287301227,
     33430.57558358813,
@@ -154,10 +148,7 @@ const CENTRE_NUM: [f64; 8] = [
     133.14166789178438,
     3.3871328727963665,
 ];
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const CENTRE_DEN: [f64; 8] = [
     5226.495278852854,
     28729.085735721943,
@@ -168,10 +159,7 @@ const CENTRE_DEN: [f64; 8] = [
     42.31333070160091,
     1.0,
 ];
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const MIDDLE_NUM: [f64; 8] = [
     0.0007745450142783414,
     0.022723844989269184,
@@ -182,10 +170,7 @@ const MIDDLE_NUM: [f64; 8] = [
     4.630337846156546,
     1.4234371107496835,
 ];
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const MIDDLE_DEN: [f64; 8] = [
     1.0507500716444169e-09,
     0.0005475938084995345,
@@ -196,10 +181,7 @@ const MIDDLE_DEN: [f64; 8] = [
     2.053191626637759,
     1.0,
 ];
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const FAR_NUM: [f64; 8] = [
     2.0103343992922881e-07,
     2.7115555687434876e-05,
@@ -210,10 +192,7 @@ const FAR_NUM: [f64; 8] = [
     5.463784911164114,
     6.657904643501103,
 ];
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const FAR_DEN: [f64; 8] = [
     2.0442631033899397e-15,
     1.421511758316446e-07,
@@ -224,10 +203,7 @@ const FAR_DEN: [f64; 8] = [
     0.599832206555888,
     1.0,
 ];
-#[expect(
-    clippy::unreadable_literal,
-    reason = "published coefficients, kept as they are printed"
-)]
+#[expect(clippy::unreadable_literal, reason = "published coefficients, kept as they are printed")]
 const LANCZOS: [f64; 9] = [
     0.9999999999998099,
     676.5203681218851,
@@ -262,13 +238,7 @@ mod tests {
 
     #[test]
     fn t_quantiles_equal_the_usual_table() {
-        for (df, want) in [
-            (1.0, 12.706_2),
-            (2.0, 4.302_65),
-            (4.0, 2.776_45),
-            (10.0, 2.228_14),
-            (30.0, 2.042_27),
-        ] {
+        for (df, want) in [(1.0, 12.706_2), (2.0, 4.302_65), (4.0, 2.776_45), (10.0, 2.228_14), (30.0, 2.042_27)] {
             close(t_quantile(0.975, df), want, 5e-5);
             close(t_quantile(0.025, df), -want, 5e-5);
         }
@@ -288,15 +258,7 @@ mod tests {
         close(beta_cdf(0.3, 1.0, 1.0), 0.3, 1e-15);
         close(beta_cdf(0.3, 3.0, 1.0), 0.027, 1e-15);
         // I_x(1/2, 1/2) is the arcsine law.
-        close(
-            beta_cdf(0.2, 0.5, 0.5),
-            2.0 / std::f64::consts::PI * 0.2_f64.sqrt().asin(),
-            1e-14,
-        );
-        close(
-            beta_cdf(beta_quantile(0.37, 2.5, 7.0), 2.5, 7.0),
-            0.37,
-            1e-13,
-        );
+        close(beta_cdf(0.2, 0.5, 0.5), 2.0 / std::f64::consts::PI * 0.2_f64.sqrt().asin(), 1e-14);
+        close(beta_cdf(beta_quantile(0.37, 2.5, 7.0), 2.5, 7.0), 0.37, 1e-13);
     }
 }

@@ -1,0 +1,325 @@
+//! Neuron crashes, measured: outputs replaced by 0, survivors unscaled, over examples and repetitions.
+//!
+//! The measured twin of [`crate::nn::bound::crash_bounds`]: `delta = crashed output - correct output`. Each pattern is drawn
+//! from the stream (seed, "crash", [example, repetition, layer]), one number per neuron, and a neuron crashes where its number
+//! lies below the rate. So a higher rate crashes a superset of the neurons, and the rate of one layer leaves the patterns of
+//! the others alone: differences between rates are not noise.
+
+use crate::nn::examples::Examples;
+use crate::nn::executor::{Executor, argmax};
+use crate::nn::random::Stream;
+use crate::nn::real::Real;
+use crate::nn::statistics::{Cluster, ClusteredRate, Moments, clustered_rate};
+use rayon::prelude::*;
+
+/// Repetitions that go through the layers together.
+const BLOCK: usize = 64;
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrashCampaign {
+    /// Crash probability of a neuron by layer: 0 the input, the last one the output; one more than the network has layers.
+    pub rates: Vec<f64>,
+    /// Patterns drawn per example.
+    pub repetitions: usize,
+    /// Seed of the patterns.
+    pub seed: u64,
+}
+
+/// One example under all its crash patterns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrashRow {
+    /// Delta of each output over the repetitions; the standard deviation to set beside the bounds is the population's.
+    pub delta: Vec<Moments>,
+    /// Repetitions in which the predicted class equals the label; `None` without labels.
+    pub correct: Option<u64>,
+    /// Repetitions in which the predicted class is the one without crashes.
+    pub unchanged: u64,
+    /// Whether the network without crashes gets the label; `None` without labels.
+    pub clean_correct: Option<bool>,
+}
+
+/// A crash campaign that cannot be run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CrashCampaignError {
+    /// One rate per layer is needed, the input and the output included.
+    #[error("take {got} crash rates for a network of {want} layers counting its input: give {want}")]
+    Count {
+        /// Rates given.
+        got: usize,
+        /// Layers, the input counted.
+        want: usize,
+    },
+    /// A rate is no probability.
+    #[error("take {rate} as the crash rate of layer {layer}: give a number from 0 to 1")]
+    Rate {
+        /// Layer number, 0 for the input.
+        layer: usize,
+        /// The rate given.
+        rate: f64,
+    },
+    /// The examples do not fit the network.
+    #[error("run examples of {got} features through a network of {want} inputs: use the data it was trained on")]
+    Features {
+        /// Features of an example.
+        got: usize,
+        /// Inputs of the network.
+        want: usize,
+    },
+    /// There are labels, but not one per example.
+    #[error("compare {examples} examples with {labels} labels: give one label per example, or none")]
+    Labels {
+        /// Number of examples.
+        examples: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+}
+
+/// Runs the examples numbered `first..` of `examples` (so that a caller can cut a campaign into parts; the pattern of an example
+/// depends on its number alone) and gives one row each, in order. Shared out over the current rayon pool.
+///
+/// # Errors
+/// [`CrashCampaignError`] for rates that are not one probability per layer, and for examples that do not fit.
+pub fn crash_rows<T: Real>(
+    executor: &Executor<T>,
+    examples: &Examples,
+    first: usize,
+    campaign: &CrashCampaign,
+) -> Result<Vec<CrashRow>, CrashCampaignError> {
+    check(executor, examples, campaign)?;
+    let row = |r: usize| crash_row(executor, examples.row(r), examples.labels.get(r).copied(), first + r, campaign);
+    Ok((0..examples.rows()).into_par_iter().map(row).collect())
+}
+
+/// The share of (example, repetition) pairs that are classified right, with the examples as clusters; `None` without labels.
+#[must_use]
+pub fn crash_accuracy(rows: &[CrashRow]) -> Option<ClusteredRate> {
+    let cluster =
+        |row: &CrashRow| Some(Cluster { successes: row.correct?, trials: row.delta.first().map_or(0, Moments::count) });
+    clustered_rate(&rows.iter().map(cluster).collect::<Option<Vec<_>>>()?, None)
+}
+
+/// Delta of each output over all examples and repetitions, merged in order.
+#[must_use]
+pub fn crash_delta(rows: &[CrashRow]) -> Vec<Moments> {
+    let mut total = vec![Moments::default(); rows.first().map_or(0, |row| row.delta.len())];
+    for row in rows {
+        total.iter_mut().zip(&row.delta).for_each(|(all, one)| all.merge(one));
+    }
+    total
+}
+
+fn crash_row<T: Real>(
+    executor: &Executor<T>,
+    x: &[f32],
+    label: Option<u32>,
+    number: usize,
+    campaign: &CrashCampaign,
+) -> CrashRow {
+    let x: Vec<T> = x.iter().map(|v| T::from_f32(*v)).collect();
+    let trace = executor.trace(&x, 1);
+    let clean = trace.logits();
+    let predicted = argmax(clean);
+    let mut row = CrashRow {
+        delta: vec![Moments::default(); clean.len()],
+        correct: label.map(|_| 0),
+        unchanged: 0,
+        clean_correct: label.map(|label| label as usize == predicted),
+    };
+    let lowest = campaign.rates.iter().position(|p| *p > 0.0).unwrap_or(executor.depth());
+    for start in (0..campaign.repetitions).step_by(BLOCK) {
+        let repetitions = start..(start + BLOCK).min(campaign.repetitions);
+        let count = repetitions.len();
+        let mut h = trace.post[lowest].repeat(count);
+        crash(&mut h, lowest, number, repetitions.clone(), campaign);
+        for layer in lowest + 1..=executor.depth() {
+            h = executor.layer_forward(layer, &h, count);
+            crash(&mut h, layer, number, repetitions.clone(), campaign);
+        }
+        for crashed in h.chunks_exact(clean.len()) {
+            for ((moments, y), was) in row.delta.iter_mut().zip(crashed).zip(clean) {
+                moments.push(y.to_f64() - was.to_f64());
+            }
+            let class = argmax(crashed);
+            row.unchanged += u64::from(class == predicted);
+            row.correct = row.correct.map(|c| c + u64::from(label == Some(class as u32)));
+        }
+    }
+    row
+}
+
+/// Sets the crashing neurons of `layer` to zero in the rows `h`, one row per repetition.
+fn crash<T: Real>(
+    h: &mut [T],
+    layer: usize,
+    example: usize,
+    repetitions: std::ops::Range<usize>,
+    campaign: &CrashCampaign,
+) {
+    let p = campaign.rates[layer];
+    if p <= 0.0 {
+        return;
+    }
+    let width = h.len() / repetitions.len();
+    for (row, repetition) in h.chunks_exact_mut(width).zip(repetitions) {
+        let mut random = Stream::new(campaign.seed, "crash", &[example as u64, repetition as u64, layer as u64]);
+        for neuron in row {
+            if random.bernoulli(p) {
+                *neuron = T::ZERO;
+            }
+        }
+    }
+}
+
+fn check<T: Real>(
+    executor: &Executor<T>,
+    examples: &Examples,
+    campaign: &CrashCampaign,
+) -> Result<(), CrashCampaignError> {
+    let want = executor.depth() + 1;
+    if campaign.rates.len() != want {
+        return Err(CrashCampaignError::Count { got: campaign.rates.len(), want });
+    }
+    if let Some((layer, rate)) = campaign.rates.iter().enumerate().find(|(_, p)| !(0.0..=1.0).contains(*p)) {
+        return Err(CrashCampaignError::Rate { layer, rate: *rate });
+    }
+    if examples.features != executor.inputs() {
+        return Err(CrashCampaignError::Features { got: examples.features, want: executor.inputs() });
+    }
+    if !examples.labels.is_empty() && examples.labels.len() != examples.rows() {
+        return Err(CrashCampaignError::Labels { examples: examples.rows(), labels: examples.labels.len() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::activation::Activation;
+    use crate::nn::bound::{CrashForm, DenseChain, Variance, crash_bounds};
+    use crate::nn::init::Init;
+    use crate::nn::network::Network;
+    use crate::nn::weights::Weights;
+
+    fn setting(activation: Activation, hidden: &[usize], rows: usize) -> (Weights, Examples) {
+        let net = Network::mlp(4, hidden, 3, activation, true);
+        let weights = net.initialize(Init::GlorotNormal, Init::Normal { std: 0.3 }, 2);
+        let mut x = vec![0.0; rows * 4];
+        Stream::new(8, "x", &[]).fill_normal(&mut x, 0.0, 1.0);
+        let labels = (0..rows as u32).map(|i| i % 3).collect();
+        (weights, Examples { features: 4, classes: 3, x, labels, targets: None })
+    }
+
+    fn campaign(rates: &[f64], repetitions: usize) -> CrashCampaign {
+        CrashCampaign { rates: rates.to_vec(), repetitions, seed: 5 }
+    }
+
+    #[test]
+    fn no_crashes_leave_every_output_and_all_crashes_the_output_of_zero() {
+        let (weights, examples) = setting(Activation::Tanh, &[6, 5], 4);
+        let executor = Executor::<f64>::new(&weights, None).expect("fits");
+        let never = crash_rows(&executor, &examples, 0, &campaign(&[0.0; 4], 3)).expect("valid");
+        assert!(
+            never.iter().all(|r| r.unchanged == 3 && r.delta.iter().all(|m| m.max_abs().abs() < f64::MIN_POSITIVE))
+        );
+        let always = crash_rows(&executor, &examples, 0, &campaign(&[0.0, 1.0, 0.0, 0.0], 3)).expect("valid");
+        let dead = executor.logits_from(1, &[0.0; 6], 1);
+        for (r, row) in always.iter().enumerate() {
+            let x: Vec<f64> = examples.row(r).iter().map(|v| f64::from(*v)).collect();
+            for ((m, y), zero) in row.delta.iter().zip(executor.logits(&x, 1)).zip(&dead) {
+                assert!((m.mean() - (zero - y)).abs() < 1e-12 && m.population_std() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn a_linear_network_has_the_exact_mean_and_binomial_spread() {
+        let (weights, examples) = setting(Activation::relu(), &[12], 1);
+        let rates = [0.0, 0.3, 0.0];
+        let repetitions = 20_000;
+        let executor = Executor::<f64>::new(&weights, None).expect("fits");
+        let row = &crash_rows(&executor, &examples, 0, &campaign(&rates, repetitions)).expect("valid")[0];
+        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
+        let form = CrashForm { variance: Variance::Binomial, ..CrashForm::default() };
+        let exact = &crash_bounds(&chain, &x, &rates, form).expect("valid")[0];
+        for (m, b4) in row.delta.iter().zip(&exact.b4) {
+            let error = m.standard_error().expect("many");
+            assert!((m.mean() - b4.mean).abs() < 4.0 * error, "{} {}", m.mean(), b4.mean);
+            // The standard error of a standard deviation is about std/sqrt(2R).
+            assert!((m.population_std() / b4.std - 1.0).abs() < 4.0 / (2.0 * repetitions as f64).sqrt());
+        }
+    }
+
+    #[test]
+    fn certified_bounds_hold_over_the_measured_crashes_of_several_layers() {
+        let (weights, examples) = setting(Activation::Sigmoid { gain: 4.0 }, &[7, 6], 5);
+        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
+        for rates in [[0.05, 0.1, 0.2, 0.0], [0.0, 0.0, 0.6, 0.3]] {
+            let rows = crash_rows(&executor, &examples, 0, &campaign(&rates, 2000)).expect("valid");
+            let bounds = crash_bounds(&chain, &x, &rates, CrashForm::default()).expect("valid");
+            for (row, bound) in rows.iter().zip(&bounds) {
+                for (m, b2) in row.delta.iter().zip(&bound.b2) {
+                    assert!(m.mean_abs() <= b2.mean + 4.0 * m.standard_error().expect("many"));
+                }
+                let sum: f64 = row.delta.iter().map(Moments::mean_abs).sum();
+                assert!(sum <= bound.b1[0] * 1.05);
+            }
+        }
+    }
+
+    #[test]
+    fn a_higher_rate_crashes_a_superset_and_other_layers_keep_their_pattern() {
+        let dead = |p: f64, layer: usize| {
+            let mut h = vec![1.0_f64; 200];
+            let mut rates = vec![0.0; 3];
+            rates[layer] = p;
+            crash(&mut h, layer, 3, 0..2, &campaign(&rates, 2));
+            h.iter().map(|v| v.abs() < 0.5).collect::<Vec<bool>>()
+        };
+        let (low, high) = (dead(0.2, 1), dead(0.5, 1));
+        assert!(low.iter().zip(&high).all(|(l, h)| !l || *h));
+        assert_ne!(low, dead(0.2, 2));
+        assert_ne!(low[..100], low[100..]);
+        let share = high.iter().filter(|d| **d).count();
+        assert!((70..130).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn parts_and_threads_do_not_change_a_bit() {
+        let (weights, examples) = setting(Activation::relu(), &[6, 5], 9);
+        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let plan = campaign(&[0.1, 0.2, 0.0, 0.1], 70);
+        let with = |threads: usize, cut: usize| -> Vec<CrashRow> {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let parts = (0..9).step_by(cut).map(|first| {
+                let part = examples.select(&(first..(first + cut).min(9)).collect::<Vec<_>>());
+                pool.install(|| crash_rows(&executor, &part, first, &plan)).expect("valid")
+            });
+            parts.flatten().collect()
+        };
+        let whole = with(1, 9);
+        assert_eq!(whole, with(3, 9));
+        assert_eq!(whole, with(2, 4));
+        assert_eq!(crash_delta(&whole)[0].count(), 9 * 70);
+        let accuracy = crash_accuracy(&whole).expect("labels");
+        assert_eq!((accuracy.clusters, accuracy.trials), (9, 630));
+        assert!(accuracy.interval(0.95).is_some_and(|i| i.lo <= accuracy.rate && accuracy.rate <= i.hi));
+    }
+
+    #[test]
+    fn rates_and_examples_that_do_not_fit_are_refused() {
+        let (weights, mut examples) = setting(Activation::relu(), &[6], 2);
+        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let run = |e: &Examples, rates: &[f64]| crash_rows(&executor, e, 0, &campaign(rates, 1)).err();
+        assert_eq!(run(&examples, &[0.1]), Some(CrashCampaignError::Count { got: 1, want: 3 }));
+        assert_eq!(run(&examples, &[0.0, -0.1, 0.0]), Some(CrashCampaignError::Rate { layer: 1, rate: -0.1 }));
+        examples.labels.clear();
+        assert_eq!(run(&examples, &[0.0; 3]), None);
+        examples.features = 2;
+        assert_eq!(run(&examples, &[0.0; 3]), Some(CrashCampaignError::Features { got: 2, want: 4 }));
+    }
+}
