@@ -235,8 +235,10 @@ fn evaluate_group(golden: &Golden<'_>, group: &[(usize, Acting)]) -> Vec<FaultOu
 fn propagate(golden: &Golden<'_>, fault: &Acting, neuron: &[f32]) -> FaultOutcome {
     let (layer, width) = (fault.layer, golden.executor.width(fault.layer));
     let before = golden.h[layer].iter().skip(fault.output).step_by(width);
-    let differing: Vec<usize> =
-        neuron.iter().zip(before).enumerate().filter(|(_, (now, was))| now != was).map(|(r, _)| r).collect();
+    // By value, as the outcomes are defined: NaN differs from itself, and the two zeros are one.
+    #[expect(clippy::float_cmp, reason = "masked means equal, not close")]
+    let differs = |(_, (now, was)): &(usize, (&f32, &f32))| now != was;
+    let differing: Vec<usize> = neuron.iter().zip(before).enumerate().filter(differs).map(|(r, _)| r).collect();
     let mut outcome = golden.untouched();
     for block in differing.chunks(BLOCK) {
         let mut block = block.to_vec();

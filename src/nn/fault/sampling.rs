@@ -170,7 +170,9 @@ mod tests {
         // sample without replacement spreads less than that.
         let mut hits = [0.0f64; 20];
         for seed in 0..4000 {
-            draw(&(100..120), 5, seed, 0).iter().for_each(|i| hits[(i - 100) as usize] += 1.0);
+            for i in draw(&(100..120), 5, seed, 0) {
+                hits[(i - 100) as usize] += 1.0;
+            }
         }
         let chi: f64 = hits.iter().map(|h| (h - 1000.0).powi(2) / 1000.0).sum();
         assert!(chi < 43.8, "{hits:?}");
