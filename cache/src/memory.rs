@@ -1,0 +1,134 @@
+//! [`MemoryStore`]: a store for tests and for runs that keep nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::artifact::{Artifact, Entry, Provenance, TableRef};
+use crate::content_hash::Digest;
+use crate::key::{Key, KeyParts};
+use crate::store::{Finding, Findings, Held, LockGuard, Store, StoreError, StudyRecord};
+use crate::table::Table;
+
+/// Keeps everything in memory, as the bytes that would be files.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    shelf: Mutex<Shelf>,
+    locks: Arc<Mutex<BTreeSet<Key>>>,
+    findings: Findings,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    entries: BTreeMap<Key, Entry>,
+    objects: BTreeMap<Digest, Bytes>,
+    records: BTreeMap<String, StudyRecord>,
+}
+
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Changes the bytes of an object, as a failing disk would; for tests of what happens then.
+    pub fn damage(&self, object: &Digest, change: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(bytes) = open(&self.shelf).objects.get_mut(object) {
+            let mut damaged = bytes.to_vec();
+            change(&mut damaged);
+            *bytes = damaged.into();
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn entry(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        let shelf = open(&self.shelf);
+        let Some(entry) = shelf.entries.get(key) else { return Ok(None) };
+        for table in entry.tables.values() {
+            if shelf.objects.get(&table.object).is_none_or(|object| object.len() as u64 != table.bytes) {
+                self.findings.add(Finding::MissingObject { key: *key, object: table.object });
+                return Ok(None);
+            }
+        }
+        Ok(Some(entry.clone()))
+    }
+
+    fn put(
+        &self,
+        parts: KeyParts,
+        key: &Key,
+        artifact: &Artifact,
+        provenance: Provenance,
+    ) -> Result<Entry, StoreError> {
+        let mut tables = BTreeMap::new();
+        for (name, table) in &artifact.tables {
+            let bytes = Bytes::from(table.to_parquet()?);
+            let object = Digest::of_bytes(&bytes);
+            let reference =
+                TableRef { digest: table.digest(), object, bytes: bytes.len() as u64, rows: table.rows() as u64 };
+            open(&self.shelf).objects.insert(object, bytes);
+            tables.insert(name.clone(), reference);
+        }
+        let entry = Entry { key: *key, parts, tables, provenance };
+        open(&self.shelf).entries.insert(*key, entry.clone());
+        Ok(entry)
+    }
+
+    fn table(&self, entry: &Entry, name: &str) -> Result<Table, StoreError> {
+        let reference = entry.reference(name)?;
+        let object = reference.object;
+        let Some(bytes) = open(&self.shelf).objects.get(&object).cloned() else {
+            return Err(StoreError::Gone { key: entry.key, table: name.to_owned() });
+        };
+        if Digest::of_bytes(&bytes) != object {
+            open(&self.shelf).objects.remove(&object);
+            self.findings.add(Finding::CorruptObject { key: entry.key, object, aside: None });
+            let reason = "its bytes have another digest".to_owned();
+            return Err(StoreError::Corrupt { key: entry.key, table: name.to_owned(), object, aside: None, reason });
+        }
+        Ok(Table::from_parquet(bytes)?)
+    }
+
+    fn try_lock(&self, key: &Key) -> Result<Option<LockGuard>, StoreError> {
+        let taken = open(&self.locks).insert(*key);
+        Ok(taken.then(|| LockGuard::new(MemoryLock { locks: Arc::clone(&self.locks), key: *key })))
+    }
+
+    fn lock_holder(&self, key: &Key) -> Option<String> {
+        open(&self.locks).contains(key).then(|| "this process".to_owned())
+    }
+
+    fn record(&self, study: &str) -> Result<Option<StudyRecord>, StoreError> {
+        Ok(open(&self.shelf).records.get(study).cloned())
+    }
+
+    fn put_record(&self, record: &StudyRecord) -> Result<(), StoreError> {
+        open(&self.shelf).records.insert(record.study.clone(), record.clone());
+        Ok(())
+    }
+
+    fn take_findings(&self) -> Vec<Finding> {
+        self.findings.take()
+    }
+}
+
+#[derive(Debug)]
+struct MemoryLock {
+    locks: Arc<Mutex<BTreeSet<Key>>>,
+    key: Key,
+}
+
+impl Held for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        open(&self.locks).remove(&self.key);
+    }
+}

@@ -1,0 +1,246 @@
+//! The logical digest of a table: over what it says, not over how it is stored.
+//!
+//! Columns are hashed one after the other, each as if its batches were one array: first which rows are null, then the
+//! values of the rows that are not. Lists feed the lengths of the valid rows and then their values as a column of its
+//! own; structs feed their children likewise. What lies under a null, where batches end and how buffers are offset is
+//! thus never seen, and a column of numbers without nulls is hashed in whole slices.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait, PrimitiveArray};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
+};
+
+use super::{Table, TableError};
+use crate::content_hash::{ContentHash, Digest, Hasher};
+
+/// Version of what is fed; raising it changes every digest, and so every key.
+const TABLE_FORMAT: u32 = 1;
+
+/// Values that are turned into bytes at a time.
+const CHUNK: usize = 8192;
+
+/// Whether `field` and all that is nested in it has a type that tables can keep; `path` names it in the error.
+pub(super) fn check(field: &Field, path: &str) -> Result<(), TableError> {
+    match field.data_type() {
+        DataType::List(child) | DataType::LargeList(child) | DataType::FixedSizeList(child, _) => {
+            check(child, &format!("{path}.{}", child.name()))
+        }
+        DataType::Struct(children) if !children.is_empty() => {
+            children.iter().try_for_each(|child| check(child, &format!("{path}.{}", child.name())))
+        }
+        other => match leaf_name(other) {
+            Some(_) => Ok(()),
+            None => Err(TableError::Unsupported { column: path.to_owned(), found: other.to_string() }),
+        },
+    }
+}
+
+/// The name under which a type without children is hashed.
+fn leaf_name(data_type: &DataType) -> Option<&'static str> {
+    Some(match data_type {
+        DataType::Boolean => "boolean",
+        DataType::Int8 => "int8",
+        DataType::Int16 => "int16",
+        DataType::Int32 => "int32",
+        DataType::Int64 => "int64",
+        DataType::UInt8 => "uint8",
+        DataType::UInt16 => "uint16",
+        DataType::UInt32 => "uint32",
+        DataType::UInt64 => "uint64",
+        DataType::Float32 => "float32",
+        DataType::Float64 => "float64",
+        DataType::Utf8 => "utf8",
+        DataType::LargeUtf8 => "large-utf8",
+        DataType::Binary => "binary",
+        DataType::LargeBinary => "large-binary",
+        _ => return None,
+    })
+}
+
+/// The digest of a table whose types were checked.
+pub(super) fn digest(table: &Table) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.variant("duress table");
+    TABLE_FORMAT.feed(&mut hasher);
+    feed_schema(&mut hasher, table.schema());
+    hasher.length(table.rows());
+    for (index, field) in table.schema().fields().iter().enumerate() {
+        let segments: Vec<ArrayRef> = table.batches().iter().map(|batch| batch.column(index).clone()).collect();
+        feed_column(&mut hasher, field.data_type(), &segments);
+    }
+    hasher.finish()
+}
+
+fn feed_schema(hasher: &mut Hasher, schema: &Schema) {
+    sorted(schema.metadata()).feed(hasher);
+    hasher.length(schema.fields().len());
+    schema.fields().iter().for_each(|field| feed_field(hasher, field));
+}
+
+fn sorted<'a>(metadata: impl IntoIterator<Item = (&'a String, &'a String)>) -> BTreeMap<&'a String, &'a String> {
+    metadata.into_iter().collect()
+}
+
+fn feed_field(hasher: &mut Hasher, field: &Field) {
+    field.name().feed(hasher);
+    field.is_nullable().feed(hasher);
+    sorted(field.metadata()).feed(hasher);
+    match field.data_type() {
+        DataType::List(child) => {
+            hasher.variant("list");
+            feed_field(hasher, child);
+        }
+        DataType::LargeList(child) => {
+            hasher.variant("large-list");
+            feed_field(hasher, child);
+        }
+        DataType::FixedSizeList(child, length) => {
+            hasher.variant("fixed-size-list");
+            length.feed(hasher);
+            feed_field(hasher, child);
+        }
+        DataType::Struct(children) => {
+            hasher.variant("struct");
+            hasher.length(children.len());
+            children.iter().for_each(|child| feed_field(hasher, child));
+        }
+        leaf => hasher.variant(leaf_name(leaf).expect("a table's types were checked when it was made")),
+    }
+}
+
+/// Feeds the concatenation of `segments`, all of type `data_type`.
+fn feed_column(hasher: &mut Hasher, data_type: &DataType, segments: &[ArrayRef]) {
+    feed_nulls(hasher, segments);
+    match data_type {
+        DataType::Boolean => each_valid(segments, |array, rows| {
+            let bits = array.as_boolean();
+            rows.for_each(|row| hasher.raw(&[u8::from(bits.value(row))]));
+        }),
+        DataType::Int8 => integers::<Int8Type>(hasher, segments),
+        DataType::Int16 => integers::<Int16Type>(hasher, segments),
+        DataType::Int32 => integers::<Int32Type>(hasher, segments),
+        DataType::Int64 => integers::<Int64Type>(hasher, segments),
+        DataType::UInt8 => integers::<UInt8Type>(hasher, segments),
+        DataType::UInt16 => integers::<UInt16Type>(hasher, segments),
+        DataType::UInt32 => integers::<UInt32Type>(hasher, segments),
+        DataType::UInt64 => integers::<UInt64Type>(hasher, segments),
+        DataType::Float32 => {
+            primitives::<Float32Type, 4>(hasher, segments, |value| canonical32(value).to_le_bytes());
+        }
+        DataType::Float64 => {
+            primitives::<Float64Type, 8>(hasher, segments, |value| canonical64(value).to_le_bytes());
+        }
+        DataType::Utf8 => {
+            each_value(segments, |array, row| hasher.bytes(array.as_string::<i32>().value(row).as_bytes()))
+        }
+        DataType::LargeUtf8 => {
+            each_value(segments, |array, row| hasher.bytes(array.as_string::<i64>().value(row).as_bytes()));
+        }
+        DataType::Binary => each_value(segments, |array, row| hasher.bytes(array.as_binary::<i32>().value(row))),
+        DataType::LargeBinary => each_value(segments, |array, row| hasher.bytes(array.as_binary::<i64>().value(row))),
+        DataType::List(child) => lists::<i32>(hasher, child.data_type(), segments),
+        DataType::LargeList(child) => lists::<i64>(hasher, child.data_type(), segments),
+        DataType::FixedSizeList(child, length) => {
+            let length = usize::try_from(*length).unwrap_or(0);
+            let mut children = Vec::new();
+            each_valid(segments, |array, rows| {
+                let values = array.as_fixed_size_list().values();
+                children.push(values.slice(rows.start * length, rows.len() * length));
+            });
+            feed_column(hasher, child.data_type(), &children);
+        }
+        DataType::Struct(fields) => {
+            for (index, field) in fields.iter().enumerate() {
+                let mut children = Vec::new();
+                each_valid(segments, |array, rows| {
+                    children.push(array.as_struct().column(index).slice(rows.start, rows.len()));
+                });
+                feed_column(hasher, field.data_type(), &children);
+            }
+        }
+        _ => unreachable!("a table's types were checked when it was made"),
+    }
+}
+
+/// Feeds how many rows are null, and which.
+fn feed_nulls(hasher: &mut Hasher, segments: &[ArrayRef]) {
+    hasher.length(segments.iter().map(Array::null_count).sum());
+    let mut before = 0;
+    for array in segments {
+        if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+            (0..array.len()).filter(|&row| nulls.is_null(row)).for_each(|row| hasher.length(before + row));
+        }
+        before += array.len();
+    }
+}
+
+/// Visits the runs of rows that are not null.
+fn each_valid(segments: &[ArrayRef], mut visit: impl FnMut(&ArrayRef, Range<usize>)) {
+    for array in segments {
+        match array.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => visit(array, 0..array.len()),
+            Some(nulls) => nulls.valid_slices().for_each(|(start, end)| visit(array, start..end)),
+        }
+    }
+}
+
+/// Visits the rows that are not null.
+fn each_value(segments: &[ArrayRef], mut visit: impl FnMut(&ArrayRef, usize)) {
+    each_valid(segments, |array, rows| rows.for_each(|row| visit(array, row)));
+}
+
+fn integers<T: ArrowPrimitiveType>(hasher: &mut Hasher, segments: &[ArrayRef]) {
+    let width = size_of::<T::Native>();
+    each_valid(segments, |array, rows| {
+        let values: &PrimitiveArray<T> = array.as_primitive();
+        let bytes = values.values().inner().as_slice();
+        let bytes = &bytes[rows.start * width..rows.end * width];
+        if cfg!(target_endian = "little") {
+            hasher.raw(bytes);
+        } else {
+            bytes.chunks_exact(width).for_each(|value| value.iter().rev().for_each(|byte| hasher.raw(&[*byte])));
+        }
+    });
+}
+
+fn primitives<T: ArrowPrimitiveType, const WIDTH: usize>(
+    hasher: &mut Hasher,
+    segments: &[ArrayRef],
+    bytes: impl Fn(T::Native) -> [u8; WIDTH],
+) {
+    let mut buffer = Vec::with_capacity(CHUNK * WIDTH);
+    each_valid(segments, |array, rows| {
+        let values: &PrimitiveArray<T> = array.as_primitive();
+        for chunk in values.values()[rows].chunks(CHUNK) {
+            buffer.clear();
+            chunk.iter().for_each(|value| buffer.extend_from_slice(&bytes(*value)));
+            hasher.raw(&buffer);
+        }
+    });
+}
+
+fn canonical32(value: f32) -> u32 {
+    if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }
+}
+
+fn canonical64(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+}
+
+/// Feeds the lengths of the valid lists, then their values as one column.
+fn lists<O: OffsetSizeTrait>(hasher: &mut Hasher, child: &DataType, segments: &[ArrayRef]) {
+    let mut children = Vec::new();
+    each_valid(segments, |array, rows| {
+        let lists = array.as_list::<O>();
+        let offsets = &lists.value_offsets()[rows.start..=rows.end];
+        offsets.windows(2).for_each(|pair| hasher.length((pair[1] - pair[0]).as_usize()));
+        if let (Some(first), Some(last)) = (offsets.first(), offsets.last()) {
+            children.push(lists.values().slice(first.as_usize(), (*last - *first).as_usize()));
+        }
+    });
+    feed_column(hasher, child, &children);
+}
