@@ -5,6 +5,7 @@
 //! fits weights on dfdx's tape, which no other module sees; [`prune`] chooses what to drop.
 
 pub mod activation;
+pub mod attack;
 pub mod bound;
 pub mod dense;
 pub mod examples;

@@ -1,0 +1,86 @@
+//! Running an attack and measuring what it did.
+
+use super::perturb::{classes, perturb};
+use super::region::distance;
+use super::{Attack, AttackError, Method, Samples};
+use crate::nn::executor::{Executor, argmax};
+use crate::nn::gradient::cross_entropy;
+
+/// One sample before and after a perturbation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attacked {
+    /// The prediction on the clean sample.
+    pub clean_prediction: u32,
+    /// Whether it is the label.
+    pub clean_correct: bool,
+    /// The prediction on the perturbed sample.
+    pub prediction: u32,
+    /// Whether the perturbed sample is predicted as another class than the attacked one (see [`super::AttackedClass`]). Of
+    /// attacks on the label this includes the samples that were wrong already.
+    pub success: bool,
+    /// Infinity norm of the perturbation, as measured.
+    pub linf: f64,
+    /// Euclidean norm of the perturbation, as measured.
+    pub l2: f64,
+    /// Cross-entropy of the attacked class on the clean sample.
+    pub loss_before: f32,
+    /// Cross-entropy of the attacked class on the perturbed sample.
+    pub loss_after: f32,
+}
+
+/// Perturbs the samples and measures each: the perturbed features, row for row, and one [`Attacked`] per sample.
+///
+/// # Errors
+/// What [`perturb`] refuses, and [`AttackError::Audit`] should a perturbation ever break its limits.
+pub fn attack(
+    executor: &Executor<f32>,
+    samples: &Samples<'_>,
+    attack: &Attack,
+    eps: f64,
+    warm: Option<&[f32]>,
+) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
+    let x = perturb(executor, samples, attack, eps, warm)?;
+    audit(samples, attack, eps, &x)?;
+    let rows = samples.ids.len();
+    let outputs = executor.outputs();
+    let (before, after) = (executor.logits(samples.x, rows), executor.logits(&x, rows));
+    let classes = classes(executor, samples, attack.class);
+    let judged = (0..rows).map(|r| {
+        let row = |v: &[f32]| argmax(&v[r * outputs..(r + 1) * outputs]) as u32;
+        let loss = |v: &[f32]| cross_entropy(&v[r * outputs..(r + 1) * outputs], classes[r] as usize);
+        let features = r * executor.inputs()..(r + 1) * executor.inputs();
+        let (linf, l2) = distance(&samples.x[features.clone()], &x[features]);
+        Attacked {
+            clean_prediction: row(&before),
+            clean_correct: row(&before) == samples.labels[r],
+            prediction: row(&after),
+            success: row(&after) != classes[r],
+            linf,
+            l2,
+            loss_before: loss(&before),
+            loss_after: loss(&after),
+        }
+    });
+    let judged = judged.collect();
+    Ok((x, judged))
+}
+
+/// Measures every perturbation against what it may be: its norm, and the range of the data.
+fn audit(samples: &Samples<'_>, attack: &Attack, eps: f64, x: &[f32]) -> Result<(), AttackError> {
+    let features = samples.x.len() / samples.ids.len().max(1);
+    let bounded = eps <= 0.0 || !matches!(attack.method, Method::Gaussian);
+    let (lo, hi) = attack.clip.unwrap_or((f32::MIN, f32::MAX));
+    for ((clean, moved), id) in
+        samples.x.chunks_exact(features.max(1)).zip(x.chunks_exact(features.max(1))).zip(samples.ids)
+    {
+        let (linf, _) = distance(clean, moved);
+        if bounded && linf > eps {
+            return Err(AttackError::Audit { id: *id, measured: linf, allowed: eps });
+        }
+        if let Some(v) = moved.iter().find(|v| !(lo..=hi).contains(*v)) {
+            let allowed = if *v < lo { lo } else { hi };
+            return Err(AttackError::Audit { id: *id, measured: f64::from(*v), allowed: f64::from(allowed) });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Perturbed inputs: gradient attacks within a box around each sample, and noise of the same size as their null hypothesis.
+//!
+//! Epsilon is in the units of the data as the network is given them. Every perturbation is measured again after it was made
+//! ([`attack`]): a point outside its ball or outside the data range is an error, never a result.
+//!
+//! Random draws come from the stream (seed, purpose, [sample, draw, restart]); batches, threads and the order of samples cannot
+//! change them, and neither can epsilon: noise of twice the size is the same noise doubled.
+
+mod judge;
+mod perturb;
+mod region;
+mod sweep;
+
+pub use judge::{Attacked, attack};
+pub use perturb::perturb;
+pub use sweep::{Sweep, SweepOptions, SweepSample, sweep};
+
+/// How inputs are perturbed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// One step of size epsilon along the sign of the gradient (Goodfellow, Shlens and Szegedy 2015).
+    Fgsm,
+    /// Projected gradient ascent in the infinity norm (Madry et al. 2018); the last iterate counts.
+    Pgd(Pgd),
+    /// Independent normal noise of standard deviation epsilon, cut to the data range; its infinity norm is not bounded by epsilon.
+    Gaussian,
+    /// Independent noise, uniform between minus and plus epsilon.
+    Uniform,
+}
+
+/// Settings of [`Method::Pgd`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pgd {
+    /// Gradient steps per restart.
+    pub steps: usize,
+    /// Length of a step.
+    pub step: Step,
+    /// Whether to start from a uniform point of the box instead of the sample itself.
+    pub random_start: bool,
+    /// Independent attempts; the first that succeeds is kept, else the one of largest loss. At least 1.
+    pub restarts: usize,
+}
+
+/// Length of a step in the infinity norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// In the units of the data.
+    Absolute(f64),
+    /// As a multiple of epsilon.
+    Relative(f64),
+}
+
+impl Step {
+    /// The length at `eps`.
+    #[must_use]
+    pub fn at(self, eps: f64) -> f64 {
+        match self {
+            Self::Absolute(step) => step,
+            Self::Relative(share) => share * eps,
+        }
+    }
+}
+
+/// The class that an attack drives the prediction away from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AttackedClass {
+    /// The label.
+    #[default]
+    True,
+    /// The network's own prediction on the clean sample, as in attacks without label leaking. A sample that was classified
+    /// wrong is then driven away from the wrong class, and can become right.
+    Predicted,
+}
+
+/// An attack, but for its epsilon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attack {
+    /// How inputs are perturbed.
+    pub method: Method,
+    /// The class driven away from.
+    pub class: AttackedClass,
+    /// The data's range, lowest and highest; `None` for unbounded data.
+    pub clip: Option<(f32, f32)>,
+    /// Seed of the random draws.
+    pub seed: u64,
+}
+
+impl Attack {
+    /// Whether two runs with different seeds can differ.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        match self.method {
+            Method::Fgsm => false,
+            Method::Pgd(pgd) => pgd.random_start,
+            Method::Gaussian | Method::Uniform => true,
+        }
+    }
+}
+
+/// Samples to perturb.
+#[derive(Clone, Copy, Debug)]
+pub struct Samples<'a> {
+    /// The features, row after row.
+    pub x: &'a [f32],
+    /// A class per row.
+    pub labels: &'a [u32],
+    /// A number per row that names the sample in random draws: its position in the data set.
+    pub ids: &'a [u64],
+    /// Which draw this is: the repetition of a noise, the step of a training.
+    pub draw: u64,
+}
+
+/// An attack that cannot be run, or went wrong.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AttackError {
+    /// Features, labels and numbers do not belong together, or not to this network.
+    #[error(
+        "attack {rows} samples with {values} values and {ids} numbers on a network of {inputs} inputs: give each sample all of them"
+    )]
+    Samples {
+        /// Labels given.
+        rows: usize,
+        /// Feature values given.
+        values: usize,
+        /// Sample numbers given.
+        ids: usize,
+        /// Inputs of the network.
+        inputs: usize,
+    },
+    /// Starting points are not one per sample.
+    #[error("start from {got} values for samples of {want}: give a point per sample, or none")]
+    Start {
+        /// Values given.
+        got: usize,
+        /// Values of the samples.
+        want: usize,
+    },
+    /// A label is no class.
+    #[error("attack sample {id} of class {label} on a network of {classes} outputs: use labels below that")]
+    Label {
+        /// Number of the sample.
+        id: u64,
+        /// Its label.
+        label: u32,
+        /// Outputs of the network.
+        classes: usize,
+    },
+    /// A size that is no size.
+    #[error("attack with epsilon {0}: give finite sizes of 0 or more, in ascending order")]
+    Epsilon(f64),
+    /// An option out of range.
+    #[error("attack with {0}: give a positive number")]
+    Option(&'static str),
+    /// A sample lies outside the range that it is to stay in.
+    #[error(
+        "keep sample {id} within {lo} and {hi}, where its feature {feature} is {value} already: set `clip` to the data's range"
+    )]
+    OutsideRange {
+        /// Number of the sample.
+        id: u64,
+        /// The feature.
+        feature: usize,
+        /// Its value.
+        value: f32,
+        /// Lower end of the range.
+        lo: f32,
+        /// Upper end of the range.
+        hi: f32,
+    },
+    /// The audit found a perturbation larger than it may be. This is a bug in the attack.
+    #[error(
+        "trust a perturbation of sample {id}: it measures {measured} where {allowed} is allowed; please report this"
+    )]
+    Audit {
+        /// Number of the sample.
+        id: u64,
+        /// What was measured.
+        measured: f64,
+        /// What was allowed.
+        allowed: f64,
+    },
+}
+
+#[cfg(test)]
+mod tests;
