@@ -15,10 +15,13 @@ pub mod gradient;
 pub mod init;
 pub mod mask;
 pub mod network;
+pub mod prune;
 pub mod random;
 pub mod real;
 pub mod statistics;
+mod tape;
 pub mod tensor;
+pub mod train;
 pub mod weights;
 
 pub use activation::Activation;

@@ -1,0 +1,341 @@
+//! Fits weights to examples.
+//!
+//! Which rows an update sees depends on the seed and the update's number alone; sums run in a fixed order. So the weights
+//! have the same bits for any number of threads. `update` counts true updates of the weights, short last batches included.
+
+mod batches;
+mod config;
+
+use thiserror::Error;
+
+use self::batches::Batches;
+pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Schedule, TrainConfig};
+use super::examples::Examples;
+use super::executor::{Executor, argmax};
+use super::mask::Mask;
+use super::random::Stream;
+pub use super::tape::TapeError;
+use super::tape::{Batch, Learner};
+use super::weights::{Weights, WeightsError};
+
+/// Perturbs a batch against the current weights: given the executor, the batch `x` (`rows x features`), its labels and
+/// the number of the update, gives as many features back.
+pub type Perturb<'a> = dyn Fn(&Executor<f32>, &[f32], &[u32], u64) -> Vec<f32> + Sync + 'a;
+
+/// How a training talks to whoever runs it.
+pub trait TrainHooks: Send {
+    /// `done` of `total` updates are made.
+    fn progress(&mut self, done: u64, total: u64);
+    /// Whether to give up; asked before each update.
+    fn cancelled(&self) -> bool;
+}
+
+/// Hooks that neither show progress nor cancel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHooks;
+
+impl TrainHooks for NoHooks {
+    fn progress(&mut self, _done: u64, _total: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A point of the learning curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Updates made before it was measured.
+    pub update: u64,
+    /// Passes over the training rows made by then.
+    pub epoch: f64,
+    /// `train` (a mean over the batches since the last point, before each was learned from) or `validation` (all rows,
+    /// with the current weights).
+    pub split: &'static str,
+    /// `loss` (without penalties on weights; the training loss as it is optimised, the validation loss on the plain labels),
+    /// `accuracy`, or `learning-rate`.
+    pub metric: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
+/// What came of a training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The trained weights: the last ones, or with early stopping the best ones.
+    pub weights: Weights,
+    /// The weights that training started from, masked.
+    pub initial: Weights,
+    /// The learning curve.
+    pub curve: Vec<CurvePoint>,
+    /// Updates made.
+    pub updates: u64,
+    /// The update after which `weights` were taken.
+    pub taken_at: u64,
+}
+
+/// A training that cannot be, or that broke off.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TrainError {
+    /// The mask or weights do not fit the network.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The device failed.
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    /// Data and network or settings do not fit together.
+    #[error("{0}")]
+    Unfit(String),
+    /// The loss stopped being a number.
+    #[error("loss is not finite at update {update}; use a smaller learning rate")]
+    Diverged {
+        /// The update that saw it.
+        update: u64,
+    },
+    /// The hooks said so.
+    #[error("training was cancelled; run it again to start over")]
+    Cancelled,
+}
+
+/// Trains `start` on `data`, with the weights that `mask` drops held at exactly zero.
+///
+/// Runs in the current rayon pool; see [`on_one_thread`] for trainings side by side.
+///
+/// # Errors
+/// Where data, mask and network do not fit together, the loss stops being finite, or the hooks cancel.
+pub fn train(
+    config: &TrainConfig,
+    start: Weights,
+    mask: Option<&Mask>,
+    data: &Examples,
+    validation: Option<&Examples>,
+    perturb: Option<&Perturb<'_>>,
+    hooks: &mut dyn TrainHooks,
+) -> Result<Trained, TrainError> {
+    fit(config, &start, data, perturb.is_some())?;
+    if let Some(validation) = validation {
+        fit(config, &start, validation, true)?;
+    }
+    let learner = Learner::new(start, mask, &config.optimizer, config.loss, (config.l1, config.l2))?;
+    let batches = Batches::new(config, data);
+    let total = batches.total();
+    let mut course = Course {
+        config,
+        data,
+        validation,
+        perturb,
+        learner,
+        curve: Vec::new(),
+        running: Running::default(),
+        best: None,
+        per_epoch: batches.per_epoch(),
+    };
+    course.evaluate(0)?;
+    let every = config.evaluate_every.unwrap_or(course.per_epoch).max(1);
+    let mut updates = 0;
+    for rows in batches {
+        if hooks.cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        course.update(updates, total, &rows)?;
+        updates += 1;
+        hooks.progress(updates, total);
+        if (updates % every == 0 || updates == total) && course.evaluate(updates)? {
+            break;
+        }
+    }
+    let initial = course.learner.start().clone();
+    let (weights, taken_at) = match course.best {
+        Some(best) => (best.weights, best.update),
+        None => (course.learner.weights(), updates),
+    };
+    Ok(Trained { weights, initial, curve: course.curve, updates, taken_at })
+}
+
+/// Runs `work` in a rayon pool of one thread, so that several trainings share the processor without waiting for each other.
+///
+/// # Errors
+/// Where the system cannot start a thread.
+pub fn on_one_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, rayon::ThreadPoolBuildError> {
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(work))
+}
+
+/// Whether `data` can be trained on as `config` says.
+fn fit(config: &TrainConfig, weights: &Weights, data: &Examples, can_perturb: bool) -> Result<(), TrainError> {
+    let network = &weights.network;
+    let (rows, outputs) = (data.rows(), network.outputs());
+    let problem = if rows == 0 {
+        "there are no rows to train on; give at least one".to_owned()
+    } else if config.batch == 0 {
+        "batch is 0; make it at least 1".to_owned()
+    } else if data.features != network.inputs {
+        format!("data have {} features but the network reads {}; make them equal", data.features, network.inputs)
+    } else if !config.crash.is_empty() && config.crash.len() != network.depth() + 1 {
+        format!("crash has {} probabilities; give one for the input and each layer", config.crash.len())
+    } else if config.adversarial_share > 0.0 && (!can_perturb || data.targets.is_some()) {
+        "adversarial training needs an attack and class labels; set its share to 0 or supply them".to_owned()
+    } else if data.targets.is_some() {
+        match (data.target_width() == outputs, config.loss) {
+            (true, Loss::MeanSquare) => return Ok(()),
+            (false, _) => format!("data have {} targets but the network gives {outputs}", data.target_width()),
+            (_, Loss::CrossEntropy) => "data are for regression; use the loss mse".to_owned(),
+        }
+    } else if data.labels.len() != rows {
+        format!("{rows} rows have {} labels; give one for each row", data.labels.len())
+    } else if let Some(label) = data.labels.iter().find(|&&label| label as usize >= outputs) {
+        format!("label {label} needs more than the network's {outputs} outputs; add outputs or drop the class")
+    } else {
+        return Ok(());
+    };
+    Err(TrainError::Unfit(problem))
+}
+
+/// What was seen of the batches since the last evaluation.
+#[derive(Default)]
+struct Running {
+    rows: f64,
+    loss: f64,
+    correct: f64,
+    lr: f64,
+}
+
+/// The best weights so far.
+struct Best {
+    loss: f64,
+    update: u64,
+    weights: Weights,
+    /// Evaluations since.
+    waited: u64,
+}
+
+/// A training under way.
+struct Course<'a> {
+    config: &'a TrainConfig,
+    data: &'a Examples,
+    validation: Option<&'a Examples>,
+    perturb: Option<&'a Perturb<'a>>,
+    learner: Learner,
+    curve: Vec<CurvePoint>,
+    running: Running,
+    best: Option<Best>,
+    per_epoch: u64,
+}
+
+impl Course<'_> {
+    /// Update number `step`, from 0, on `rows` of the data.
+    fn update(&mut self, step: u64, total: u64, rows: &[usize]) -> Result<(), TrainError> {
+        let own = self.data.select(rows);
+        let outputs = self.learner.start().network.outputs();
+        let mut targets = targets(&own, outputs, self.config.label_smoothing);
+        let share = self.config.adversarial_share as f32;
+        let mut x = own.x.clone();
+        let mut row_weights = vec![1.0 / rows.len() as f32; rows.len()];
+        if let (true, Some(perturb)) = (share > 0.0, self.perturb) {
+            let executor = Executor::new(&self.learner.weights(), None)?;
+            let perturbed = perturb(&executor, &own.x, &own.labels, step);
+            if perturbed.len() != x.len() {
+                return Err(TrainError::Unfit(
+                    "the attack gave another number of features back; fix the attack".into(),
+                ));
+            }
+            x.extend(perturbed);
+            targets.extend_from_within(..);
+            row_weights.fill((1.0 - share) / rows.len() as f32);
+            row_weights.extend(vec![share / rows.len() as f32; rows.len()]);
+        }
+        let factor = self.config.schedule.factor(step, total);
+        let survivors = self.survivors(step, row_weights.len());
+        let batch = Batch { x, targets: &targets, row_weights: &row_weights, survivors };
+        let seen = self.learner.step(batch, factor)?;
+        if !seen.loss.is_finite() {
+            return Err(TrainError::Diverged { update: step });
+        }
+        self.running.rows += rows.len() as f64;
+        self.running.loss += f64::from(seen.loss) * rows.len() as f64;
+        self.running.correct += correct(&seen.logits[..rows.len() * outputs], &own.labels, outputs) as f64;
+        self.running.lr = factor * self.config.optimizer.lr();
+        Ok(())
+    }
+
+    /// Which units survive update `step`, layer by layer.
+    fn survivors(&self, step: u64, rows: usize) -> Vec<Option<Vec<f32>>> {
+        let network = &self.learner.start().network;
+        let crash = |(layer, &p): (usize, &f64)| {
+            (p > 0.0).then(|| {
+                let mut stream = Stream::new(self.config.seed, "train/crash", &[step, layer as u64]);
+                (0..rows * network.width(layer)).map(|_| if stream.bernoulli(p) { 0.0 } else { 1.0 }).collect()
+            })
+        };
+        self.config.crash.iter().enumerate().map(crash).collect()
+    }
+
+    /// Adds points to the curve, and says whether it is time to stop.
+    fn evaluate(&mut self, update: u64) -> Result<bool, TrainError> {
+        let epoch = update as f64 / self.per_epoch as f64;
+        let mut point = |split, metric, value| self.curve.push(CurvePoint { update, epoch, split, metric, value });
+        let running = std::mem::take(&mut self.running);
+        if running.rows > 0.0 {
+            point("train", "loss", running.loss / running.rows);
+            if self.data.targets.is_none() {
+                point("train", "accuracy", running.correct / running.rows);
+            }
+            point("train", "learning-rate", running.lr);
+        }
+        let Some(validation) = self.validation else { return Ok(false) };
+        let weights = self.learner.weights();
+        let (loss, accuracy) = score(&weights, validation, self.config.loss)?;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { update });
+        }
+        point("validation", "loss", loss);
+        if let Some(accuracy) = accuracy {
+            point("validation", "accuracy", accuracy);
+        }
+        let Some(stopping) = self.config.early_stopping else { return Ok(false) };
+        match &mut self.best {
+            Some(best) if loss >= best.loss - stopping.min_delta => {
+                best.waited += 1;
+                Ok(best.waited >= stopping.patience)
+            }
+            _ => {
+                self.best = Some(Best { loss, update, weights, waited: 0 });
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// What the outputs should be, `rows x outputs`.
+fn targets(data: &Examples, outputs: usize, smoothing: f64) -> Vec<f32> {
+    if let Some(targets) = &data.targets {
+        return targets.clone();
+    }
+    let off = (smoothing / outputs as f64) as f32;
+    let on = (1.0 - smoothing + smoothing / outputs as f64) as f32;
+    let mut out = vec![off; data.rows() * outputs];
+    for (row, &label) in data.labels.iter().enumerate() {
+        out[row * outputs + label as usize] = on;
+    }
+    out
+}
+
+/// How many rows of `logits` have their label as the largest.
+fn correct(logits: &[f32], labels: &[u32], outputs: usize) -> usize {
+    logits.chunks_exact(outputs).zip(labels).filter(|(row, label)| argmax(row) == **label as usize).count()
+}
+
+/// The mean loss over all rows of `data` on their plain labels, and the share that is classified correctly.
+///
+/// # Errors
+/// Where the weights do not fit their own network.
+pub fn score(weights: &Weights, data: &Examples, loss: Loss) -> Result<(f64, Option<f64>), WeightsError> {
+    let executor = Executor::<f32>::new(weights, None)?;
+    let (rows, outputs) = (data.rows(), executor.outputs());
+    let logits = executor.logits(&data.x, rows);
+    let (total, _) = super::tape::evaluate(loss, &logits, &targets(data, outputs, 0.0), &vec![1.0; rows], outputs);
+    let accuracy = data.targets.is_none().then(|| correct(&logits, &data.labels, outputs) as f64 / rows as f64);
+    Ok((total / rows as f64, accuracy))
+}
+
+#[cfg(test)]
+mod tests;

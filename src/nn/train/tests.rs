@@ -1,0 +1,212 @@
+use super::*;
+use crate::nn::activation::Activation;
+use crate::nn::init::Init;
+use crate::nn::network::Network;
+
+/// Two classes of points around (1, 1, ...) and (-1, -1, ...), not quite separable in one feature.
+fn blobs(rows: usize, features: usize, seed: u64) -> Examples {
+    let mut stream = Stream::new(seed, "blobs", &[]);
+    let labels: Vec<u32> = (0..rows).map(|row| (row % 2) as u32).collect();
+    let x = labels
+        .iter()
+        .flat_map(|&label| vec![if label == 0 { 1.0 } else { -1.0 }; features])
+        .map(|centre| (centre + stream.normal()) as f32)
+        .collect();
+    Examples { features, classes: 2, x, labels, targets: None }
+}
+
+fn start(features: usize, hidden: &[usize], activation: Activation) -> Weights {
+    Network::mlp(features, hidden, 2, activation, true).initialize(Init::GlorotUniform, Init::Normal { std: 0.1 }, 1)
+}
+
+fn config(steps: u64, optimizer: Optimizer) -> TrainConfig {
+    TrainConfig { length: Length::Steps(steps), batch: 20, optimizer, seed: 5, ..TrainConfig::default() }
+}
+
+fn run(config: &TrainConfig, start: Weights, mask: Option<&Mask>, data: &Examples) -> Trained {
+    train(config, start, mask, data, None, None, &mut NoHooks).unwrap()
+}
+
+/// Every second weight of each layer.
+fn half(network: &Network) -> Mask {
+    let mut mask = Mask::full(network);
+    for tensor in &mut mask.tensors {
+        tensor.keep.iter_mut().step_by(2).for_each(|keep| *keep = false);
+    }
+    mask
+}
+
+#[test]
+fn one_step_of_descent_follows_finite_differences_for_every_activation_and_loss() {
+    let data = blobs(20, 4, 1);
+    for loss in [Loss::CrossEntropy, Loss::MeanSquare] {
+        for activation in [
+            Activation::Identity,
+            Activation::Relu { slope: 1.5 },
+            Activation::LeakyRelu { slope: 0.1 },
+            Activation::Sigmoid { gain: 4.0 },
+            Activation::Tanh,
+            Activation::Softplus,
+        ] {
+            let begin = start(4, &[5, 3], activation);
+            let config = TrainConfig { loss, ..config(1, Optimizer::sgd(1.0, 0.0)) };
+            let trained = run(&config, begin.clone(), None, &data);
+            for (t, tensor) in begin.tensors.iter().enumerate() {
+                for index in 0..tensor.values.len() {
+                    let at = |shift: f32| {
+                        let mut moved = begin.clone();
+                        moved.tensors[t].values[index] += shift;
+                        score(&moved, &data, loss).unwrap().0
+                    };
+                    let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
+                    let step = f64::from(tensor.values[index] - trained.weights.tensors[t].values[index]);
+                    assert!((step - slope).abs() < 2e-3, "{loss:?} {activation:?} {} {step} {slope}", tensor.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn thread_count_does_not_change_a_bit() {
+    let data = blobs(300, 120, 2);
+    let config = TrainConfig { batch: 128, crash: vec![0.0, 0.1, 0.0, 0.0], ..config(6, Optimizer::adam(1e-2)) };
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&config, start(120, &[90, 60], Activation::relu()), None, &data))
+    };
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(3));
+    assert_ne!(one.weights, run(&TrainConfig { seed: 6, ..config }, one.initial.clone(), None, &data).weights);
+}
+
+#[test]
+fn masked_weights_stay_exactly_zero_under_every_optimizer() {
+    let data = blobs(100, 6, 3);
+    let begin = start(6, &[8], Activation::relu());
+    let mask = half(&begin.network);
+    let decayed =
+        Optimizer::Adam { lr: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-7, form: EpsilonForm::Hat, weight_decay: 0.1 };
+    let nesterov = Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.01 };
+    let rmsprop = Optimizer::RmsProp { lr: 0.01, decay: 0.9, eps: 1e-8, momentum: 0.9, centered: true };
+    for optimizer in [Optimizer::adam(0.01), decayed, Optimizer::sgd(0.1, 0.9), nesterov, rmsprop] {
+        let config = TrainConfig { l1: 1e-3, l2: 1e-3, ..config(30, optimizer) };
+        let trained = run(&config, begin.clone(), Some(&mask), &data);
+        for (layer, masks) in mask.tensors.iter().enumerate() {
+            for (index, keep) in masks.keep.iter().enumerate() {
+                let (first, last) =
+                    (trained.initial.weight(layer + 1)[index], trained.weights.weight(layer + 1)[index]);
+                if *keep {
+                    assert_ne!(first.to_bits(), last.to_bits(), "{optimizer:?} leaves a kept weight");
+                } else {
+                    assert_eq!((first.to_bits(), last.to_bits()), (0, 0), "{optimizer:?} moves a dropped weight");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn training_classifies_what_can_be_classified_and_records_its_course() {
+    let (data, validation) = (blobs(400, 8, 4), blobs(200, 8, 5));
+    let config = TrainConfig { length: Length::Epochs(5), label_smoothing: 0.1, ..config(0, Optimizer::adam(0.01)) };
+    let begin = start(8, &[16], Activation::relu());
+    let trained = train(&config, begin, None, &data, Some(&validation), None, &mut NoHooks).unwrap();
+    let (_, accuracy) = score(&trained.weights, &validation, Loss::CrossEntropy).unwrap();
+    assert!(accuracy.unwrap() > 0.98, "{accuracy:?}");
+    assert_eq!((trained.updates, trained.taken_at), (100, 100));
+    let updates: Vec<u64> = trained
+        .curve
+        .iter()
+        .filter(|point| (point.split, point.metric) == ("validation", "accuracy"))
+        .map(|point| point.update)
+        .collect();
+    assert_eq!(updates, [0, 20, 40, 60, 80, 100]);
+    let last = trained.curve.last().unwrap();
+    assert_eq!((last.metric, last.value, last.epoch), ("accuracy", accuracy.unwrap(), 5.0));
+}
+
+#[test]
+fn regression_finds_a_linear_law() {
+    let mut stream = Stream::new(1, "line", &[]);
+    let x: Vec<f32> = (0..300).map(|_| stream.normal() as f32).collect();
+    let targets = x.chunks(3).flat_map(|r| [2.0 * r[0] - r[1] + 0.5, r[2]]).collect();
+    let data = Examples { features: 3, classes: 0, x, labels: Vec::new(), targets: Some(targets) };
+    let begin = Network::mlp(3, &[], 2, Activation::Identity, true).initialize(Init::GlorotUniform, Init::Zeros, 1);
+    let config = TrainConfig { loss: Loss::MeanSquare, ..config(300, Optimizer::sgd(0.1, 0.9)) };
+    let trained = run(&config, begin, None, &data);
+    for (found, wanted) in trained.weights.weight(1).iter().zip([2.0, -1.0, 0.0, 0.0, 0.0, 1.0]) {
+        assert!((found - wanted).abs() < 1e-3);
+    }
+    assert!((trained.weights.bias(1).unwrap()[0] - 0.5).abs() < 1e-3);
+}
+
+#[test]
+fn early_stopping_keeps_the_weights_of_the_smallest_validation_loss() {
+    // Validation labels are the wrong way round: every update makes the validation loss worse.
+    let (data, mut validation) = (blobs(100, 4, 6), blobs(100, 4, 7));
+    validation.labels.iter_mut().for_each(|label| *label = 1 - *label);
+    let stopping = EarlyStopping { patience: 3, min_delta: 0.0 };
+    let config = TrainConfig { early_stopping: Some(stopping), ..config(1000, Optimizer::sgd(0.1, 0.0)) };
+    let begin = start(4, &[6], Activation::Tanh);
+    let trained = train(&config, begin, None, &data, Some(&validation), None, &mut NoHooks).unwrap();
+    assert_eq!((trained.updates, trained.taken_at), (15, 0));
+    assert_eq!(trained.weights, trained.initial);
+}
+
+#[test]
+fn an_attack_that_changes_nothing_leaves_the_training_as_it_was() {
+    let data = blobs(100, 4, 8);
+    let begin = start(4, &[6], Activation::Tanh);
+    let config = config(10, Optimizer::sgd(0.1, 0.0));
+    let plain = run(&config, begin.clone(), None, &data);
+    let hardened = TrainConfig { adversarial_share: 0.5, ..config };
+    let identity = |_: &Executor<f32>, x: &[f32], _: &[u32], _: u64| x.to_vec();
+    let same = train(&hardened, begin.clone(), None, &data, None, Some(&identity), &mut NoHooks).unwrap();
+    for (a, b) in plain.weights.tensors.iter().zip(&same.weights.tensors) {
+        assert!(a.values.iter().zip(&b.values).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+    let blank = |_: &Executor<f32>, x: &[f32], _: &[u32], _: u64| vec![0.0; x.len()];
+    let other = train(&hardened, begin, None, &data, None, Some(&blank), &mut NoHooks).unwrap();
+    assert_ne!(other.weights, same.weights);
+}
+
+#[test]
+fn where_a_whole_layer_crashes_only_what_follows_it_learns() {
+    let data = blobs(100, 4, 9);
+    let config = TrainConfig { crash: vec![0.0, 1.0, 0.0], ..config(5, Optimizer::sgd(0.1, 0.0)) };
+    let trained = run(&config, start(4, &[6], Activation::Sigmoid { gain: 1.0 }), None, &data);
+    assert_eq!(trained.weights.weight(1), trained.initial.weight(1));
+    assert_eq!(trained.weights.weight(2), trained.initial.weight(2));
+    assert_ne!(trained.weights.bias(2), trained.initial.bias(2));
+}
+
+#[test]
+fn misfits_are_explained_and_divergence_and_cancellation_are_reported() {
+    let data = blobs(20, 4, 1);
+    let attempt = |config: &TrainConfig, data: &Examples, hooks: &mut dyn TrainHooks| {
+        train(config, start(4, &[3], Activation::relu()), None, data, None, None, hooks).unwrap_err()
+    };
+    let plain = config(50, Optimizer::sgd(0.1, 0.0));
+    let unfit = |config: &TrainConfig, data: &Examples| attempt(config, data, &mut NoHooks).to_string();
+    assert!(unfit(&plain, &blobs(20, 5, 1)).contains("data have 5 features but the network reads 4"));
+    assert!(unfit(&plain, &Examples::default()).contains("no rows"));
+    assert!(unfit(&TrainConfig { batch: 0, ..plain.clone() }, &data).contains("batch is 0"));
+    assert!(unfit(&TrainConfig { crash: vec![0.1], ..plain.clone() }, &data).contains("crash has 1"));
+    assert!(unfit(&TrainConfig { adversarial_share: 0.5, ..plain.clone() }, &data).contains("needs an attack"));
+    assert!(unfit(&plain, &Examples { labels: vec![7; 20], ..data.clone() }).contains("label 7"));
+    let wild = config(50, Optimizer::sgd(1e30, 0.0));
+    assert!(matches!(attempt(&wild, &data, &mut NoHooks), TrainError::Diverged { .. }));
+
+    struct Stop(u64);
+    impl TrainHooks for Stop {
+        fn progress(&mut self, done: u64, _total: u64) {
+            self.0 = done;
+        }
+        fn cancelled(&self) -> bool {
+            self.0 == 7
+        }
+    }
+    assert_eq!(attempt(&plain, &data, &mut Stop(0)), TrainError::Cancelled);
+}
