@@ -96,12 +96,7 @@ impl<T: ArtifactType> FromSpec for Inputs<T> {
 }
 
 /// Reads `"reference"` or `{ from = "reference", optional = true }` and connects it.
-fn connect(
-    node: &Node,
-    scope: &mut Scope<'_>,
-    accepts: &'static [&'static str],
-    many: bool,
-) -> Option<Connection> {
+fn connect(node: &Node, scope: &mut Scope<'_>, accepts: &'static [&'static str], many: bool) -> Option<Connection> {
     let written = crate::spec::read_reference(node, scope)?;
     let Some(reference) = written.reference else {
         return Some(Connection::Absent);

@@ -15,3 +15,5 @@ pub mod plan;
 pub mod run;
 pub mod spec;
 pub mod stage;
+
+pub use duress_cache::Tree;

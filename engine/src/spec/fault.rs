@@ -46,7 +46,8 @@ impl Faults {
 
     /// Adds a fault unless the same one stands at the same place already.
     pub fn push(&mut self, fault: Fault) {
-        let seen = |other: &Fault| other.code == fault.code && other.span == fault.span && other.message == fault.message;
+        let seen =
+            |other: &Fault| other.code == fault.code && other.span == fault.span && other.message == fault.message;
         if !self.found.iter().any(seen) {
             self.found.push(fault);
         }
@@ -69,5 +70,12 @@ impl Faults {
     pub fn sorted(mut self) -> Vec<Fault> {
         self.found.sort_by(|a, b| (a.span, a.code).cmp(&(b.span, b.code)));
         self.found
+    }
+}
+
+/// Adds the faults one by one, as [`Faults::push`] does.
+impl Extend<Fault> for Faults {
+    fn extend<I: IntoIterator<Item = Fault>>(&mut self, faults: I) {
+        faults.into_iter().for_each(|fault| self.push(fault));
     }
 }

@@ -26,6 +26,12 @@ pub trait FromSpec: Sized {
         None
     }
 
+    /// Whether a key of this type must be written where it has no default beside it: the static side of `when_absent`.
+    #[must_use]
+    fn required() -> bool {
+        true
+    }
+
     /// The resolved value as it enters a key; `None` for what is in the key by another way (inputs, by their digests).
     fn to_tree(&self) -> Option<Tree>;
 }
@@ -45,10 +51,48 @@ impl Scope<'_> {
     pub fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
+
+    /// Reads something below `key`.
+    pub fn inside<T>(&mut self, key: impl Into<String>, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(key.into());
+        let result = read(self);
+        self.path.pop();
+        result
+    }
+
+    /// The dotted path of the value that is being read, such as `attack.eps`; `this` at the top.
+    #[must_use]
+    pub fn here(&self) -> String {
+        if self.path.is_empty() { "this".to_owned() } else { self.path.join(".").replace(".[", "[") }
+    }
+
+    /// The dotted path of `key` below the value that is being read.
+    #[must_use]
+    pub fn dotted(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.here()) }
+    }
+
+    /// Pushes the fault of a value that is of another type than `wanted` (said with its article).
+    pub fn wrong_type(&mut self, node: &Node, wanted: &str) {
+        self.wrong_type_with(node, wanted, None);
+    }
+
+    /// Pushes the fault of a value that is of another type than `wanted`, with its fix.
+    pub fn wrong_type_with(&mut self, node: &Node, wanted: &str, help: Option<String>) {
+        let label = format!("expected {wanted}, found {}", node.value.describe());
+        let mut fault = Fault::new("wrong-type", node.span, format!("`{}` has the wrong type", self.here()), label);
+        fault.help = help;
+        self.fault(fault);
+    }
 }
 
 /// The spec around a value that is being read.
 pub trait Surroundings {
+    /// The kind whose table is read, where it is one that `duress stages` documents.
+    fn kind(&self) -> Option<&str> {
+        None
+    }
+
     /// The study's seed.
     fn seed(&self) -> u64;
 

@@ -86,6 +86,6 @@ pub struct Variant {
     pub name: &'static str,
     /// What it means.
     pub doc: String,
-    /// Its own keys; none where the word says all.
-    pub content: Option<Record>,
+    /// What stands behind the word in `{ word = .. }`, a record of keys mostly; none where the word says all.
+    pub content: Option<Schema>,
 }

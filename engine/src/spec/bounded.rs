@@ -1,0 +1,108 @@
+//! Numbers that know their bounds, so that a kind need not check them and the documentation states them.
+
+use duress_cache::Tree;
+
+use super::from_spec::{FromSpec, Scope};
+use super::scalar::{integer, number, out_of_range};
+use super::schema::Schema;
+use super::value::Node;
+
+/// A whole number of at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Count(pub u64);
+
+/// A finite number above 0.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Positive(pub f64);
+
+/// A finite number of at least 0.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct NonNegative(pub f64);
+
+/// A number from 0 to 1, both included.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Fraction(pub f64);
+
+/// What random draws are made of; the study's own seed where it is not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed(pub u64);
+
+impl Count {
+    /// The number as a size in memory.
+    #[must_use]
+    pub fn size(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl FromSpec for Count {
+    fn schema() -> Schema {
+        Schema::Integer { min: Some(1), max: None }
+    }
+
+    fn from_spec(node: &Node, scope: &mut Scope<'_>) -> Option<Self> {
+        let number = integer(node, scope)?;
+        let count = u64::try_from(number).ok().filter(|&count| count > 0);
+        if count.is_none() {
+            out_of_range(node, scope, &super::describe(&Self::schema()), number);
+        }
+        count.map(Self)
+    }
+
+    fn to_tree(&self) -> Option<Tree> {
+        self.0.to_tree()
+    }
+}
+
+impl FromSpec for Seed {
+    fn schema() -> Schema {
+        Schema::Seed
+    }
+
+    fn from_spec(node: &Node, scope: &mut Scope<'_>) -> Option<Self> {
+        u64::from_spec(node, scope).map(Self)
+    }
+
+    fn when_absent(scope: &mut Scope<'_>) -> Option<Self> {
+        Some(Self(scope.surroundings.seed()))
+    }
+
+    fn required() -> bool {
+        false
+    }
+
+    fn to_tree(&self) -> Option<Tree> {
+        self.0.to_tree()
+    }
+}
+
+macro_rules! bounded {
+    ($($type:ident: $min:expr, $max:expr, $above:expr;)*) => {$(
+        impl FromSpec for $type {
+            fn schema() -> Schema {
+                Schema::Number { min: $min, max: $max, above_min: $above }
+            }
+
+            fn from_spec(node: &Node, scope: &mut Scope<'_>) -> Option<Self> {
+                let number = number(node, scope)?;
+                let (min, max): (Option<f64>, Option<f64>) = ($min, $max);
+                let low = min.is_some_and(|min| number < min || ($above && number <= min));
+                if low || max.is_some_and(|max| number > max) || number.is_infinite() {
+                    out_of_range(node, scope, &super::describe(&Self::schema()), number);
+                    return None;
+                }
+                Some(Self(number))
+            }
+
+            fn to_tree(&self) -> Option<Tree> {
+                Some(Tree::Float(self.0))
+            }
+        }
+    )*};
+}
+
+bounded! {
+    Positive: Some(0.0), None, true;
+    NonNegative: Some(0.0), None, false;
+    Fraction: Some(0.0), Some(1.0), false;
+}
