@@ -14,6 +14,9 @@ const TASK_ROWS: usize = 48;
 /// Multiplications below which tasks cost more than they save.
 const PARALLEL_FROM: usize = 1 << 19;
 
+/// Side of the square tiles in which matrices are transposed, so that neither side strides through memory for long.
+const TILE: usize = 16;
+
 /// A type with a kernel.
 pub trait Kernel: Sized {
     /// [`accumulate`] on slices whose lengths were checked.
@@ -58,8 +61,6 @@ pub fn accumulate_parallel<T: Real>(x: &[T], rows: usize, inputs: usize, wt: &[T
 pub fn transpose<T: Real>(a: &[T], rows: usize, columns: usize) -> Vec<T> {
     assert_eq!(a.len(), rows * columns, "a is rows x columns");
     let mut out = vec![T::ZERO; a.len()];
-    // Square tiles, so that neither side strides through memory for long.
-    const TILE: usize = 16;
     for r0 in (0..rows).step_by(TILE) {
         for c0 in (0..columns).step_by(TILE) {
             for r in r0..(r0 + TILE).min(rows) {
@@ -75,6 +76,7 @@ pub fn transpose<T: Real>(a: &[T], rows: usize, columns: usize) -> Vec<T> {
 /// `y[r, o..o + valid] += x[r, :] * panel` for `MR` rows `x`, with the `NR` sums of each row kept in registers.
 ///
 /// Row `i` of the panel starts at `i * stride` in `panel` and is `NR` long.
+#[expect(clippy::inline_always, reason = "it must be compiled anew for each instruction set")]
 #[inline(always)]
 fn tile<T: Real, const MR: usize, const NR: usize>(
     x: [&[T]; MR],
@@ -103,6 +105,7 @@ fn tile<T: Real, const MR: usize, const NR: usize>(
 }
 
 /// All rows against one panel of `NR` columns: `MR` rows at a time, then one at a time.
+#[expect(clippy::inline_always, reason = "it must be compiled anew for each instruction set")]
 #[inline(always)]
 fn panel_rows<T: Real, const MR: usize, const NR: usize>(
     x: &[T],
@@ -130,6 +133,7 @@ fn panel_rows<T: Real, const MR: usize, const NR: usize>(
 }
 
 /// The whole product, panel by panel; a last panel narrower than `NR` is copied and padded first.
+#[expect(clippy::inline_always, reason = "it must be compiled anew for each instruction set")]
 #[inline(always)]
 fn body<T: Real, const MR: usize, const NR: usize>(x: &[T], inputs: usize, wt: &[T], outputs: usize, y: &mut [T]) {
     let mut o = 0;

@@ -268,7 +268,7 @@ impl<T: Real> Executor<T> {
     }
 }
 
-/// The index of the largest of `row`: the first of equals, and NaN counts as larger than any number (as in NumPy).
+/// The index of the largest of `row`: the first of equals, and NaN counts as larger than any number (as in `NumPy`).
 #[must_use]
 pub fn argmax<T: Real>(row: &[T]) -> usize {
     let mut best = 0;

@@ -18,9 +18,9 @@ pub enum Init {
     HeUniform,
     /// Normal of variance `2 / fan_in` (He et al. 2015).
     HeNormal,
-    /// Uniform on `[-l, l]`, `l = sqrt(3 / fan_in)` (LeCun et al. 1998).
+    /// Uniform on `[-l, l]`, `l = sqrt(3 / fan_in)` (`LeCun` et al. 1998).
     LecunUniform,
-    /// Normal of variance `1 / fan_in` (LeCun et al. 1998).
+    /// Normal of variance `1 / fan_in` (`LeCun` et al. 1998).
     LecunNormal,
     /// Normal with the given standard deviation.
     Normal {

@@ -1,7 +1,5 @@
 //! A masked, fully connected layer with its activation and crashes as one operation on dfdx's tape.
 
-use std::rc::Rc;
-
 use dfdx::prelude::{Cpu, Tape as _};
 use dfdx::prelude::{HasShape, PutTape, Shape, SplitTape, Tensor, TensorFromVec};
 
@@ -43,19 +41,15 @@ pub(super) fn multiply(values: &mut [f32], factors: &[f32]) {
 }
 
 /// `survive * f(h W^T + b)`; the gradients of dropped weights are exactly zero.
-pub(super) fn dense(layer: &Dense, h: Matrix<Tape>, survive: Option<Vec<f32>>) -> Result<Matrix<Tape>, TapeError> {
+pub(super) fn dense(layer: &Dense, h: Matrix<Tape>, survive: Option<Vec<f32>>) -> Matrix<Tape> {
     let (h, mut tape) = h.split_tape();
-    let (rows, inputs) = *h.shape();
-    let outputs = layer.weight_t.shape().1;
-    let (x, weight_t) = (values(&h), Rc::new(values(&layer.weight_t)));
-    let mut z = match &layer.bias {
-        Some(bias) => values(bias).repeat(rows),
-        None => vec![0.0; rows * outputs],
-    };
-    accumulate_parallel(&x, rows, inputs, &weight_t, outputs, &mut z);
-    let mut out = z.clone();
+    let (rows, outputs) = (h.shape().0, layer.weight_t.shape().1);
+    let (x, weight_t) = (values(&h), values(&layer.weight_t));
+    let z = layer.sums(&x, &weight_t, rows);
+    let forward = Forward { x, weight_t, z, survive };
+    let mut out = forward.z.clone();
     layer.activation.apply(&mut out);
-    if let Some(survive) = &survive {
+    if let Some(survive) = &forward.survive {
         multiply(&mut out, survive);
     }
     let out: Matrix = layer.weight_t.device().tensor_from_vec(out, (rows, outputs));
@@ -65,48 +59,87 @@ pub(super) fn dense(layer: &Dense, h: Matrix<Tape>, survive: Option<Vec<f32>>) -
     let (activation, first, keep) = (layer.activation, layer.first, layer.keep.clone());
     tape.add_backward_op(move |gradients| {
         // Nobody reads the gradient of an intermediate twice, so it is taken rather than copied.
-        let mut dz = std::mem::take(&mut **gradients.get_or_alloc_mut(&out_ghost)?);
-        for (d, z) in dz.iter_mut().zip(&z) {
-            *d *= activation.derivative(*z);
-        }
-        if let Some(survive) = &survive {
-            multiply(&mut dz, survive);
-        }
+        let dz = forward.before_activation(activation, std::mem::take(&mut **gradients.get_or_alloc_mut(&out_ghost)?));
         if let Some(bias_ghost) = &bias_ghost {
-            let db = gradients.get_or_alloc_mut(bias_ghost)?;
-            for row in dz.chunks_exact(outputs) {
-                for (b, d) in db.iter_mut().zip(row) {
-                    *b += d;
-                }
-            }
+            add_columns(&dz, gradients.get_or_alloc_mut(bias_ghost)?);
         }
-        let dw = gradients.get_or_alloc_mut(&weight_ghost)?;
-        accumulate_parallel(&transpose(&x, rows, inputs), inputs, rows, &dz, outputs, dw);
-        if let Some(keep) = &keep {
-            for (d, &keep) in dw.iter_mut().zip(keep) {
-                if !keep {
-                    *d = 0.0;
-                }
-            }
-        }
+        forward.add_weight_gradient(&dz, rows, keep.as_deref(), gradients.get_or_alloc_mut(&weight_ghost)?);
         if !first {
-            let dh = gradients.get_or_alloc_mut(&h_ghost)?;
-            accumulate_parallel(&dz, rows, outputs, &transpose(&weight_t, inputs, outputs), inputs, dh);
+            forward.add_input_gradient(&dz, rows, gradients.get_or_alloc_mut(&h_ghost)?);
         }
         Ok(())
     });
-    Ok(out.put_tape(tape))
+    out.put_tape(tape)
+}
+
+/// What the backward pass of a layer needs from its forward pass.
+struct Forward {
+    /// `rows x inputs`.
+    x: Vec<f32>,
+    /// `inputs x outputs`.
+    weight_t: Vec<f32>,
+    /// The sums, `rows x outputs`.
+    z: Vec<f32>,
+    survive: Option<Vec<f32>>,
+}
+
+impl Forward {
+    /// The derivative with respect to the sums, from that with respect to the outputs.
+    fn before_activation(&self, activation: Activation, mut d: Vec<f32>) -> Vec<f32> {
+        for (d, z) in d.iter_mut().zip(&self.z) {
+            *d *= activation.derivative(*z);
+        }
+        if let Some(survive) = &self.survive {
+            multiply(&mut d, survive);
+        }
+        d
+    }
+
+    /// `dw += x^T dz`, with zeros where the mask drops.
+    fn add_weight_gradient(&self, dz: &[f32], rows: usize, keep: Option<&[bool]>, dw: &mut [f32]) {
+        let (inputs, outputs) = (self.x.len() / rows, dz.len() / rows);
+        accumulate_parallel(&transpose(&self.x, rows, inputs), inputs, rows, dz, outputs, dw);
+        for (d, _) in dw.iter_mut().zip(keep.unwrap_or_default()).filter(|(_, keep)| !**keep) {
+            *d = 0.0;
+        }
+    }
+
+    /// `dx += dz W`.
+    fn add_input_gradient(&self, dz: &[f32], rows: usize, dx: &mut [f32]) {
+        let (inputs, outputs) = (self.x.len() / rows, dz.len() / rows);
+        accumulate_parallel(dz, rows, outputs, &transpose(&self.weight_t, inputs, outputs), inputs, dx);
+    }
+}
+
+/// Adds every row of `rows` to `sums`.
+fn add_columns(rows: &[f32], sums: &mut [f32]) {
+    for row in rows.chunks_exact(sums.len()) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
 }
 
 impl Dense {
+    /// `h W^T + b`, `rows x outputs`.
+    fn sums(&self, x: &[f32], weight_t: &[f32], rows: usize) -> Vec<f32> {
+        let (inputs, outputs) = *self.weight_t.shape();
+        let mut z = match &self.bias {
+            Some(bias) => values(bias).repeat(rows),
+            None => vec![0.0; rows * outputs],
+        };
+        accumulate_parallel(x, rows, inputs, weight_t, outputs, &mut z);
+        z
+    }
+
     /// Adds the derivatives of `l1 * sum |w| + l2 * sum w^2` to the gradient of the weights.
     pub(super) fn penalize(&self, gradients: &mut Grads, l1: f32, l2: f32) -> Result<(), TapeError> {
         let weights = values(&self.weight_t);
         let dw = gradients.get_or_alloc_mut(&self.weight_t)?;
         for (d, w) in dw.iter_mut().zip(weights) {
             // A weight at zero, masked or not, is pulled nowhere.
-            let sign = if w > 0.0 { 1.0 } else { f32::from(i8::from(w < 0.0)) * -1.0 };
-            *d += l1 * sign + 2.0 * l2 * w;
+            let pull = if w == 0.0 { 0.0 } else { l1.copysign(w) };
+            *d += pull + 2.0 * l2 * w;
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Learner {
         let x: Matrix = self.device.tensor_from_vec(x, (rows, self.start.network.inputs));
         let mut h = x.leaky_trace();
         for layer in &self.layers {
-            h = dense(layer, h, survivors.next().flatten())?;
+            h = dense(layer, h, survivors.next().flatten());
         }
         let (loss, logits) = loss::loss(self.loss, h, targets, row_weights);
         let value = loss::value(&loss);

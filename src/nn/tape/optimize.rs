@@ -50,8 +50,8 @@ impl Updater {
                 config.try_update(self.step, parameter, m, v, gradient)?;
             }
             Optimizer::Sgd { momentum, nesterov, weight_decay, .. } => {
-                let momentum = (momentum != 0.0)
-                    .then(|| if nesterov { Momentum::Nesterov(momentum) } else { Momentum::Classic(momentum) });
+                let kind = if nesterov { Momentum::Nesterov(momentum) } else { Momentum::Classic(momentum) };
+                let momentum = (momentum != 0.0).then_some(kind);
                 let decay = (weight_decay != 0.0).then_some(WeightDecay::L2(weight_decay));
                 let config = SgdConfig { lr, momentum, weight_decay: decay };
                 config.try_update(parameter, first.get_or_alloc_mut(parameter)?, gradient)?;

@@ -12,17 +12,17 @@ pub enum Length {
 /// Where Adam's `eps` stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EpsilonForm {
-    /// `lr m^ / (sqrt(v^) + eps)` with both moments corrected for bias first (Kingma and Ba 2015, Algorithm 1; PyTorch).
+    /// `lr m^ / (sqrt(v^) + eps)` with both moments corrected for bias first (Kingma and Ba 2015, Algorithm 1; `PyTorch`).
     #[default]
     Corrected,
-    /// `lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)` ("epsilon hat" of the same paper; TensorFlow and Keras).
+    /// `lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)` ("epsilon hat" of the same paper; `TensorFlow` and Keras).
     Hat,
 }
 
 /// The rule that turns gradients into updates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
-    /// Adam (Kingma and Ba 2015), and AdamW (Loshchilov and Hutter 2019) where `weight_decay` is not 0.
+    /// Adam (Kingma and Ba 2015), and `AdamW` (Loshchilov and Hutter 2019) where `weight_decay` is not 0.
     Adam {
         /// Learning rate.
         lr: f64,
@@ -37,7 +37,7 @@ pub enum Optimizer {
         /// Decoupled decay: each update also subtracts `lr * weight_decay * w`.
         weight_decay: f64,
     },
-    /// Stochastic gradient descent: `v = momentum v + g`, `w -= lr v` (PyTorch's form).
+    /// Stochastic gradient descent: `v = momentum v + g`, `w -= lr v` (`PyTorch`'s form).
     Sgd {
         /// Learning rate.
         lr: f64,

@@ -5,17 +5,17 @@
 
 mod batches;
 mod config;
+mod course;
 
 use thiserror::Error;
 
 use self::batches::Batches;
 pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Schedule, TrainConfig};
+use self::course::{Course, correct, targets};
 use super::examples::Examples;
-use super::executor::{Executor, argmax};
+use super::executor::Executor;
 use super::mask::Mask;
-use super::random::Stream;
 pub use super::tape::TapeError;
-use super::tape::{Batch, Learner};
 use super::weights::{Weights, WeightsError};
 
 /// Perturbs a batch against the current weights: given the executor, the batch `x` (`rows x features`), its labels and
@@ -116,22 +116,11 @@ pub fn train(
     if let Some(validation) = validation {
         fit(config, &start, validation, true)?;
     }
-    let learner = Learner::new(start, mask, &config.optimizer, config.loss, (config.l1, config.l2))?;
     let batches = Batches::new(config, data);
-    let total = batches.total();
-    let mut course = Course {
-        config,
-        data,
-        validation,
-        perturb,
-        learner,
-        curve: Vec::new(),
-        running: Running::default(),
-        best: None,
-        per_epoch: batches.per_epoch(),
-    };
+    let (total, per_epoch) = (batches.total(), batches.per_epoch());
+    let mut course = Course::new(config, (start, mask), (data, validation), perturb, per_epoch)?;
     course.evaluate(0)?;
-    let every = config.evaluate_every.unwrap_or(course.per_epoch).max(1);
+    let every = config.evaluate_every.unwrap_or(per_epoch).max(1);
     let mut updates = 0;
     for rows in batches {
         if hooks.cancelled() {
@@ -144,12 +133,7 @@ pub fn train(
             break;
         }
     }
-    let initial = course.learner.start().clone();
-    let (weights, taken_at) = match course.best {
-        Some(best) => (best.weights, best.update),
-        None => (course.learner.weights(), updates),
-    };
-    Ok(Trained { weights, initial, curve: course.curve, updates, taken_at })
+    Ok(course.finish(updates))
 }
 
 /// Runs `work` in a rayon pool of one thread, so that several trainings share the processor without waiting for each other.
@@ -188,140 +172,6 @@ fn fit(config: &TrainConfig, weights: &Weights, data: &Examples, can_perturb: bo
         return Ok(());
     };
     Err(TrainError::Unfit(problem))
-}
-
-/// What was seen of the batches since the last evaluation.
-#[derive(Default)]
-struct Running {
-    rows: f64,
-    loss: f64,
-    correct: f64,
-    lr: f64,
-}
-
-/// The best weights so far.
-struct Best {
-    loss: f64,
-    update: u64,
-    weights: Weights,
-    /// Evaluations since.
-    waited: u64,
-}
-
-/// A training under way.
-struct Course<'a> {
-    config: &'a TrainConfig,
-    data: &'a Examples,
-    validation: Option<&'a Examples>,
-    perturb: Option<&'a Perturb<'a>>,
-    learner: Learner,
-    curve: Vec<CurvePoint>,
-    running: Running,
-    best: Option<Best>,
-    per_epoch: u64,
-}
-
-impl Course<'_> {
-    /// Update number `step`, from 0, on `rows` of the data.
-    fn update(&mut self, step: u64, total: u64, rows: &[usize]) -> Result<(), TrainError> {
-        let own = self.data.select(rows);
-        let outputs = self.learner.start().network.outputs();
-        let mut targets = targets(&own, outputs, self.config.label_smoothing);
-        let share = self.config.adversarial_share as f32;
-        let mut x = own.x.clone();
-        let mut row_weights = vec![1.0 / rows.len() as f32; rows.len()];
-        if let (true, Some(perturb)) = (share > 0.0, self.perturb) {
-            let executor = Executor::new(&self.learner.weights(), None)?;
-            let perturbed = perturb(&executor, &own.x, &own.labels, step);
-            if perturbed.len() != x.len() {
-                return Err(TrainError::Unfit(
-                    "the attack gave another number of features back; fix the attack".into(),
-                ));
-            }
-            x.extend(perturbed);
-            targets.extend_from_within(..);
-            row_weights.fill((1.0 - share) / rows.len() as f32);
-            row_weights.extend(vec![share / rows.len() as f32; rows.len()]);
-        }
-        let factor = self.config.schedule.factor(step, total);
-        let survivors = self.survivors(step, row_weights.len());
-        let batch = Batch { x, targets: &targets, row_weights: &row_weights, survivors };
-        let seen = self.learner.step(batch, factor)?;
-        if !seen.loss.is_finite() {
-            return Err(TrainError::Diverged { update: step });
-        }
-        self.running.rows += rows.len() as f64;
-        self.running.loss += f64::from(seen.loss) * rows.len() as f64;
-        self.running.correct += correct(&seen.logits[..rows.len() * outputs], &own.labels, outputs) as f64;
-        self.running.lr = factor * self.config.optimizer.lr();
-        Ok(())
-    }
-
-    /// Which units survive update `step`, layer by layer.
-    fn survivors(&self, step: u64, rows: usize) -> Vec<Option<Vec<f32>>> {
-        let network = &self.learner.start().network;
-        let crash = |(layer, &p): (usize, &f64)| {
-            (p > 0.0).then(|| {
-                let mut stream = Stream::new(self.config.seed, "train/crash", &[step, layer as u64]);
-                (0..rows * network.width(layer)).map(|_| if stream.bernoulli(p) { 0.0 } else { 1.0 }).collect()
-            })
-        };
-        self.config.crash.iter().enumerate().map(crash).collect()
-    }
-
-    /// Adds points to the curve, and says whether it is time to stop.
-    fn evaluate(&mut self, update: u64) -> Result<bool, TrainError> {
-        let epoch = update as f64 / self.per_epoch as f64;
-        let mut point = |split, metric, value| self.curve.push(CurvePoint { update, epoch, split, metric, value });
-        let running = std::mem::take(&mut self.running);
-        if running.rows > 0.0 {
-            point("train", "loss", running.loss / running.rows);
-            if self.data.targets.is_none() {
-                point("train", "accuracy", running.correct / running.rows);
-            }
-            point("train", "learning-rate", running.lr);
-        }
-        let Some(validation) = self.validation else { return Ok(false) };
-        let weights = self.learner.weights();
-        let (loss, accuracy) = score(&weights, validation, self.config.loss)?;
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged { update });
-        }
-        point("validation", "loss", loss);
-        if let Some(accuracy) = accuracy {
-            point("validation", "accuracy", accuracy);
-        }
-        let Some(stopping) = self.config.early_stopping else { return Ok(false) };
-        match &mut self.best {
-            Some(best) if loss >= best.loss - stopping.min_delta => {
-                best.waited += 1;
-                Ok(best.waited >= stopping.patience)
-            }
-            _ => {
-                self.best = Some(Best { loss, update, weights, waited: 0 });
-                Ok(false)
-            }
-        }
-    }
-}
-
-/// What the outputs should be, `rows x outputs`.
-fn targets(data: &Examples, outputs: usize, smoothing: f64) -> Vec<f32> {
-    if let Some(targets) = &data.targets {
-        return targets.clone();
-    }
-    let off = (smoothing / outputs as f64) as f32;
-    let on = (1.0 - smoothing + smoothing / outputs as f64) as f32;
-    let mut out = vec![off; data.rows() * outputs];
-    for (row, &label) in data.labels.iter().enumerate() {
-        out[row * outputs + label as usize] = on;
-    }
-    out
-}
-
-/// How many rows of `logits` have their label as the largest.
-fn correct(logits: &[f32], labels: &[u32], outputs: usize) -> usize {
-    logits.chunks_exact(outputs).zip(labels).filter(|(row, label)| argmax(row) == **label as usize).count()
 }
 
 /// The mean loss over all rows of `data` on their plain labels, and the share that is classified correctly.

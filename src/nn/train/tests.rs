@@ -2,6 +2,7 @@ use super::*;
 use crate::nn::activation::Activation;
 use crate::nn::init::Init;
 use crate::nn::network::Network;
+use crate::nn::random::Stream;
 
 /// Two classes of points around (1, 1, ...) and (-1, -1, ...), not quite separable in one feature.
 fn blobs(rows: usize, features: usize, seed: u64) -> Examples {
@@ -209,4 +210,42 @@ fn misfits_are_explained_and_divergence_and_cancellation_are_reported() {
         }
     }
     assert_eq!(attempt(&plain, &data, &mut Stop(0)), TrainError::Cancelled);
+}
+
+/// An IDX file, gzip-compressed, without its header.
+fn idx(path: &std::path::Path, header: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(file), &mut bytes).unwrap();
+    bytes.split_off(header)
+}
+
+#[test]
+#[ignore = "trains for minutes without optimisation; run it with --release"]
+fn the_lottery_network_reaches_its_published_accuracy_on_mnist() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mnist");
+    let read = |images: &str, labels: &str| Examples {
+        features: 784,
+        classes: 10,
+        x: idx(&folder.join(images), 16).into_iter().map(|pixel| f32::from(pixel) / 255.0).collect(),
+        labels: idx(&folder.join(labels), 8).into_iter().map(u32::from).collect(),
+        targets: None,
+    };
+    let all = read("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz");
+    let test = read("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz");
+    let data = all.select(&(10_000..60_000).collect::<Vec<_>>());
+    let begin = Network::mlp(784, &[300, 100], 10, Activation::relu(), false);
+    let optimizer =
+        Optimizer::Adam { lr: 1.2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7, form: EpsilonForm::Hat, weight_decay: 0.0 };
+    let config = TrainConfig {
+        length: Length::Epochs(8),
+        batch: 60,
+        optimizer,
+        label_smoothing: 0.1,
+        seed: 1,
+        ..TrainConfig::default()
+    };
+    let trained = run(&config, begin.initialize(Init::GlorotUniform, Init::Zeros, 1), None, &data);
+    let (_, accuracy) = score(&trained.weights, &test, Loss::CrossEntropy).unwrap();
+    assert!(accuracy.unwrap() > 0.979, "{accuracy:?} {:?}", trained.curve);
 }
