@@ -23,6 +23,7 @@ mod tape;
 pub mod tensor;
 pub mod train;
 pub mod weights;
+pub mod weights_table;
 
 pub use activation::Activation;
 pub use examples::Examples;
