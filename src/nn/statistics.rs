@@ -133,12 +133,23 @@ pub struct ClusteredRate {
     pub clusters: u64,
     /// Trials over all clusters.
     pub trials: u64,
+    /// Whether these are all clusters that there are, so that nothing is left to chance.
+    pub exhaustive: bool,
 }
 
 impl ClusteredRate {
     /// The interval at coverage `level`, cut to `[0, 1]`; `None` from fewer than two clusters.
+    ///
+    /// Where not one trial (or every one) succeeded the clusters show no spread, which is no certainty: then it is the exact
+    /// interval of a rate of clusters, which bounds the rate of trials.
     #[must_use]
     pub fn interval(&self, level: f64) -> Option<Interval> {
+        if !self.exhaustive && (self.rate <= 0.0 || self.rate >= 1.0) {
+            return clopper_pearson(if self.rate <= 0.0 { 0 } else { self.clusters }, self.clusters, level);
+        }
+        if self.exhaustive {
+            return Some(Interval { lo: self.rate, hi: self.rate, level, method: Method::Clustered });
+        }
         let df = self.clusters.checked_sub(1)? as f64;
         let wide = t_interval(self.rate, self.standard_error?, df, level)?;
         Some(Interval { lo: wide.lo.max(0.0), hi: wide.hi.min(1.0), method: Method::Clustered, ..wide })
@@ -161,14 +172,15 @@ pub fn clustered_rate(clusters: &[Cluster], population: Option<u64>) -> Option<C
     let rate = s as f64 / n as f64;
     let squares: f64 = used.map(|c| (c.successes as f64 - rate * c.trials as f64).powi(2)).sum();
     let unsampled = population.map_or(1.0, |all| (1.0 - m as f64 / all.max(m) as f64).max(0.0));
-    let standard_error = if population == Some(m) {
+    let exhaustive = population.is_some_and(|all| all <= m);
+    let standard_error = if exhaustive {
         Some(0.0)
     } else if m < 2 {
         None
     } else {
         Some((m as f64 / (m - 1) as f64 * squares * unsampled).sqrt() / n as f64)
     };
-    Some(ClusteredRate { rate, standard_error, clusters: m, trials: n })
+    Some(ClusteredRate { rate, standard_error, clusters: m, trials: n, exhaustive })
 }
 
 fn check_counts(successes: u64, trials: u64, level: f64) -> Option<()> {
@@ -282,5 +294,17 @@ mod tests {
         assert_eq!(clustered_rate(&clusters, Some(2)).and_then(|r| r.standard_error), Some(0.0));
         assert_eq!(clustered_rate(&clusters[..1], None).and_then(|r| r.standard_error), None);
         assert_eq!(clustered_rate(&[], None), None);
+        let census = clustered_rate(&clusters, Some(2)).and_then(|r| r.interval(0.95)).expect("a census");
+        assert!((census.lo - 0.5).abs() + (census.hi - 0.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn no_success_in_any_cluster_leaves_the_exact_bound_on_clusters() {
+        let none = [Cluster { successes: 0, trials: 1000 }; 20];
+        let interval = clustered_rate(&none, None).and_then(|r| r.interval(0.95)).expect("clusters");
+        close(interval.lo, 0.0, 0.0);
+        // Newcombe's table again: 0 of 20.
+        close(interval.hi, 0.1684, 5e-5);
+        assert_eq!(interval.method, Method::ClopperPearson);
     }
 }

@@ -25,15 +25,19 @@ pub fn sample_sites(space: &FaultSpace, sampling: Sampling, seed: u64) -> Vec<u6
     match sampling {
         Sampling::Exhaustive => (0..space.len()).collect(),
         Sampling::NetworkWise(count) => draw(&(0..space.len()), count, seed, 0),
-        Sampling::LayerProportional(count) => space
-            .layers()
-            .iter()
-            .flat_map(|(layer, range)| {
-                let share = (range.end - range.start) as f64 / space.len() as f64;
-                draw(range, (count as f64 * share).round_ties_even() as u64, seed, *layer as u64)
-            })
-            .collect(),
+        Sampling::LayerProportional(count) => sample_layers(space, seed, |sites| {
+            (count as f64 * (sites as f64 / space.len() as f64)).round_ties_even() as u64
+        }),
     }
+}
+
+/// The numbers of the sites to run where each layer gets a sample of its own, of the size that `size` gives for its sites.
+#[must_use]
+pub fn sample_layers(space: &FaultSpace, seed: u64, size: impl Fn(u64) -> u64) -> Vec<u64> {
+    let of_layer = |(layer, range): &(usize, std::ops::Range<u64>)| {
+        draw(range, size(range.end - range.start), seed, *layer as u64)
+    };
+    space.layers().iter().flat_map(of_layer).collect()
 }
 
 /// `count` different numbers of `range` in random order; `stratum` tells apart the draws of different layers.

@@ -24,7 +24,9 @@ pub struct FaultSite {
 pub struct Targets {
     /// Layer names with `*` for any run of characters; `["*"]` for all.
     pub layers: Vec<String>,
-    /// Whether biases can be hit too.
+    /// Whether weights can be hit.
+    pub weights: bool,
+    /// Whether biases can be hit.
     pub biases: bool,
     /// The bits that can be hit.
     pub bits: Vec<u8>,
@@ -37,6 +39,7 @@ impl Default for Targets {
     fn default() -> Self {
         Self {
             layers: vec!["*".to_owned()],
+            weights: true,
             biases: false,
             bits: (0..WORD_BITS).collect(),
             models: vec![BitModel::BitFlip],
@@ -59,7 +62,7 @@ pub enum SiteError {
     #[error("hit bit {0} of a 32-bit word: give bits from 0 to 31")]
     NoSuchBit(u8),
     /// Nothing is left to hit.
-    #[error("sample faults from an empty space: name at least one layer, bit and model")]
+    #[error("sample faults from an empty space: name at least one layer with such parameters, bit and model")]
     Empty,
 }
 
@@ -103,7 +106,8 @@ impl FaultSpace {
         let per_element = (bits.len() * models.len()) as u64;
         let wanted = |p: &Parameter| {
             let name = &network.layers[p.layer - 1].name;
-            (p.role == Role::Weight || targets.biases) && targets.layers.iter().any(|t| matches(t, name))
+            (if p.role == Role::Weight { targets.weights } else { targets.biases })
+                && targets.layers.iter().any(|t| matches(t, name))
         };
         let mut first = 0;
         let mut all = Vec::new();
@@ -155,6 +159,12 @@ impl FaultSpace {
         })
     }
 
+    /// How many bits of an element can be hit.
+    #[must_use]
+    pub fn bits(&self) -> u64 {
+        self.bits.len() as u64
+    }
+
     /// The ranges of site numbers by layer: layer number and its first and one-past-last sites, in order.
     #[must_use]
     pub fn layers(&self) -> Vec<(usize, std::ops::Range<u64>)> {
@@ -195,7 +205,8 @@ impl FaultSite {
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
@@ -265,6 +276,8 @@ mod tests {
         let missing = space(&["hiden.*"]).expect_err("a typo").to_string();
         assert!(missing.contains("hiden.*") && missing.contains("hidden.1, hidden.2, output"), "{missing}");
         assert_eq!(space(&[]), Err(SiteError::Empty));
+        let only_biases = Targets { weights: false, biases: true, ..Targets::default() };
+        assert_eq!(FaultSpace::new(&weights(), &only_biases).map(|s| s.len()), Ok(8 * 32));
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! The types of artifacts that stages hand each other, and what is known of them at plan time.
+
+use std::sync::Arc;
+
+use duress_engine::input::{ArtifactType, Input};
+use duress_engine::spec::Fault;
+use duress_engine::stage::{Column, Fact, InferContext};
+
+use crate::nn::Network;
+
+macro_rules! artifact_types {
+    ($($(#[doc = $doc:expr])* $name:ident: $accepts:expr;)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl ArtifactType for $name {
+            const ACCEPTS: &'static [&'static str] = &$accepts;
+        }
+    )*};
+}
+
+artifact_types! {
+    /// Trained or initial weights, with their network.
+    Weights: ["weights"];
+    /// Which weights are kept.
+    Mask: ["mask"];
+    /// Training and validation data together.
+    Dataset: ["dataset", "split"];
+    /// One split of a data set, or samples that another stage made.
+    Split: ["split"];
+    /// Measured output errors under crashes.
+    CrashErrors: ["crash-errors"];
+}
+
+/// What is known of a data set or a split without reading it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataFact {
+    /// Features of a sample.
+    pub features: Option<usize>,
+    /// Classes that labels come from; `None` for regression and where the data must be read to know.
+    pub classes: Option<usize>,
+    /// Whether the samples have numbers to fit instead of labels.
+    pub regression: bool,
+    /// Samples.
+    pub rows: Option<usize>,
+}
+
+impl DataFact {
+    /// The fact of a split of these data, a table of samples.
+    #[must_use]
+    pub fn split(self) -> Fact {
+        Fact { artifact: "split", columns: Vec::new(), metrics: Vec::new(), known: Some(Arc::new(self)) }
+    }
+}
+
+/// The fact of a plain table with these columns: name, and whether its values are numbers.
+pub(crate) fn table_fact(artifact: &'static str, columns: &[(&str, bool)]) -> Fact {
+    let columns = columns.iter().map(|(name, numeric)| Column { name: (*name).to_owned(), numeric: *numeric }).collect();
+    Fact { artifact, columns, metrics: Vec::new(), known: None }
+}
+
+/// The network of the weights in `slot`, where it is known.
+pub(crate) fn network<'a>(cx: &InferContext<'a>, weights: &Input<Weights>) -> Option<&'a Network> {
+    cx.inputs.slot(weights.slot)?.detail::<Network>()
+}
+
+/// What is known of the samples in `slot`.
+pub(crate) fn data<'a>(cx: &InferContext<'a>, split: &Input<Split>) -> Option<&'a DataFact> {
+    cx.inputs.slot(split.slot)?.detail::<DataFact>()
+}
+
+/// Reports, at the key `data`, samples that the network cannot read or labels that it has no output for.
+pub(crate) fn check_fit(cx: &mut InferContext<'_>, weights: &Input<Weights>, split: &Input<Split>) {
+    let (Some(network), Some(data)) = (network(cx, weights), data(cx, split)) else { return };
+    let span = cx.span_of("data");
+    if let Some(features) = data.features.filter(|features| *features != network.inputs) {
+        let message = format!("`data` has {features} features but the network of `weights` reads {}", network.inputs);
+        let fault = Fault::new("shape-mismatch", span, message, format!("{features} features"));
+        cx.faults.push(fault.help("use the data that the network was trained on, or train one on these"));
+    }
+    if let Some(classes) = data.classes.filter(|classes| *classes > network.outputs()) {
+        let message = format!("`data` has {classes} classes but the network of `weights` tells {} apart", network.outputs());
+        let fault = Fault::new("shape-mismatch", span, message, format!("{classes} classes"));
+        cx.faults.push(fault.help("use the data that the network was trained on, or train one on these"));
+    }
+}
+
+/// Reports, at the key `data`, samples without labels where labels are needed.
+pub(crate) fn check_labelled(cx: &mut InferContext<'_>, split: &Input<Split>, kind: &str) {
+    if data(cx, split).is_some_and(|data| data.regression) {
+        let message = format!("`{kind}` needs labels, and `data` has numbers to fit instead");
+        let fault = Fault::new("shape-mismatch", cx.span_of("data"), message, "regression data");
+        cx.faults.push(fault.help("use data with classes"));
+    }
+}

@@ -1,0 +1,86 @@
+//! Samples as tables, and back.
+
+use duress_cache::{ColumnSpec, Table, TableBuilder, TableError};
+use duress_engine::input::Input;
+use duress_engine::run::RunContext;
+use duress_engine::spec::Count;
+use duress_engine::stage::StageError;
+
+use super::artifact::Split;
+use crate::nn::Examples;
+
+/// The key of the metadata under which a table of samples says how many classes its labels come from; 0 for regression.
+const CLASSES: &str = "classes";
+
+/// A table that holds no samples.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SplitError {
+    /// A column is missing or of another type.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Rows differ in length.
+    #[error("read sample {row}: it has {found} features and not {expected}; give all samples the same")]
+    Ragged {
+        /// The row, from 0.
+        row: usize,
+        /// Its features.
+        found: usize,
+        /// Features of the first row.
+        expected: usize,
+    },
+    /// The metadata lack the number of classes.
+    #[error("read samples: the table does not say its `classes`; make it with `perturb` or `evaluate`")]
+    Classes,
+}
+
+/// The samples of an input, or the first so many of them.
+///
+/// # Errors
+/// Where the table cannot be read or holds no samples.
+pub(crate) fn examples(cx: &RunContext<'_>, split: &Input<Split>, samples: Option<Count>) -> Result<Examples, StageError> {
+    let all = examples_of(&cx.table(split)?).map_err(StageError::failed)?;
+    Ok(match samples {
+        Some(limit) if limit.size() < all.rows() => all.first(limit.size()),
+        _ => all,
+    })
+}
+
+/// The table of `examples`: `x`, `label`.
+///
+/// # Errors
+/// None that sound examples can cause.
+pub(crate) fn split_table(examples: &Examples) -> Result<Table, TableError> {
+    let mut table = TableBuilder::new()
+        .column(ColumnSpec::floats("x").doc("features"))
+        .column(ColumnSpec::integer("label").doc("class"))
+        .metadata(CLASSES, &examples.classes.to_string());
+    for r in 0..examples.rows() {
+        table.push([examples.row(r).into(), examples.labels.get(r).copied().unwrap_or(0).into()])?;
+    }
+    table.finish()
+}
+
+fn examples_of(table: &Table) -> Result<Examples, SplitError> {
+    let classes = table.metadata(CLASSES).and_then(|text| text.parse().ok()).ok_or(SplitError::Classes)?;
+    let rows = table.f32_lists("x")?;
+    let expected = rows.first().map_or(0, |row| row.values().len());
+    if let Some((row, found)) =
+        rows.iter().map(|row| row.values().len()).enumerate().find(|(_, found)| *found != expected)
+    {
+        return Err(SplitError::Ragged { row, found, expected });
+    }
+    let x = rows.iter().flat_map(|row| row.values().iter().copied()).collect();
+    let labels = table.i64s("label")?.values().iter().map(|label| *label as u32).collect();
+    Ok(Examples { features: expected, classes, x, labels, targets: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_survive_their_table() {
+        let examples = Examples { features: 2, classes: 3, x: vec![0.5, -0.0, 1.0, 0.25], labels: vec![2, 0], targets: None };
+        assert_eq!(examples_of(&split_table(&examples).expect("sound")).expect("sound"), examples);
+    }
+}

@@ -1,0 +1,121 @@
+//! Crashing neurons.
+
+use std::sync::Arc;
+
+use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError, Tree};
+use duress_engine::run::RunContext;
+use duress_engine::stage::{Fact, InferContext, OutputFact, StageError};
+
+use super::{Inject, PART_WORK};
+use crate::nn::fault::{CrashCampaign, CrashRow, crash_rows};
+use crate::nn::statistics::{Cluster, Moments, clustered_rate};
+use crate::nn::{Examples, Executor, Weights};
+use crate::stages::artifact;
+use crate::stages::crash_errors::{self, CrashFact};
+use crate::stages::tidy::{Layout, Measure, Metric};
+
+const RESULTS: Layout = Layout {
+    metrics: &[
+        Metric { name: "crash_accuracy", doc: "share of all (sample, crash pattern) pairs that are classified right" },
+        Metric { name: "clean_accuracy", doc: "share of all samples that are classified right without crashes" },
+        Metric { name: "critical_rate", doc: "share of all (sample, crash pattern) pairs in which the predicted class changes" },
+        Metric { name: "mean_abs_error", doc: "mean over samples, outputs and patterns of the absolute change of an output" },
+        Metric { name: "mean_std", doc: "mean over samples and outputs of the standard deviation of an output's change" },
+        Metric { name: "mean_variance", doc: "mean over samples and outputs of the variance of an output's change" },
+        Metric { name: "max_abs_error", doc: "largest absolute change of an output that was seen" },
+    ],
+    dimensions: &[],
+    network: true,
+};
+
+pub(super) fn infer(stage: &Inject, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
+    let rates = artifact::network(cx, &stage.weights)
+        .cloned()
+        .and_then(|network| stage.crash.as_ref().and_then(|crash| crash.infer(cx, &network)));
+    let known = rates.map(|rates| Arc::new(CrashFact { rates }) as Arc<dyn std::any::Any + Send + Sync>);
+    let errors = artifact::table_fact("crash-errors", crash_errors::COLUMNS);
+    vec![
+        OutputFact { name: "results", fact: RESULTS.fact() },
+        OutputFact { name: "errors", fact: Fact { known, ..errors } },
+    ]
+}
+
+pub(super) fn run(
+    stage: &Inject,
+    cx: &RunContext<'_>,
+    weights: &Weights,
+    data: &Examples,
+) -> Result<Artifact, StageError> {
+    let unknown = |names: Vec<String>| StageError::failed(format!("let neurons of `{}` crash: no such layer", names.join("`, `")));
+    let crash = stage.crash.as_ref().ok_or_else(|| StageError::failed("let neurons crash: `crash` is missing"))?;
+    let rates = crash.rates(&weights.network).map_err(unknown)?;
+    let executor = Executor::<f32>::new(weights, None).map_err(StageError::failed)?;
+    let campaign = CrashCampaign { rates, repetitions: stage.repetitions.size(), seed: stage.seed.0 };
+    let per_sample = (weights.network.macs() * campaign.repetitions).max(1) as u64;
+    let block = usize::try_from(PART_WORK / per_sample).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+    let starts: Vec<usize> = (0..data.rows().max(1)).step_by(block).collect();
+    let part = |first: &usize| -> Result<Table, StageError> {
+        let end = (first + block).min(data.rows());
+        let rows = data.select(&(*first..end).collect::<Vec<_>>());
+        let rows = cx.install(|| crash_rows(&executor, &rows, *first, &campaign)).map_err(StageError::failed)?;
+        cx.progress(end as u64, data.rows() as u64);
+        part_table(*first, &rows).map_err(StageError::failed)
+    };
+    let parts = match starts.as_slice() {
+        [only] => vec![part(only)?],
+        _ => cx.parts(&starts, |first| Tree::map([("first", *first as i64), ("count", block as i64)]), part)?,
+    };
+    artifact_of(&parts, weights, &campaign).map_err(StageError::failed)
+}
+
+/// One row per sample and output: delta's moments, and on the first output's row the counts of the sample.
+fn part_table(first: usize, rows: &[CrashRow]) -> Result<Table, TableError> {
+    let mut table = crash_errors::columns(TableBuilder::new())
+        .column(ColumnSpec::integer("correct").nullable())
+        .column(ColumnSpec::integer("unchanged").nullable())
+        .column(ColumnSpec::boolean("clean_correct").nullable());
+    for (sample, row) in (first..).zip(rows) {
+        for (output, delta) in row.delta.iter().enumerate() {
+            let mut cells = crash_errors::cells(sample, output, delta);
+            let first = output == 0;
+            cells.push(row.correct.filter(|_| first).into());
+            cells.push(Some(row.unchanged).filter(|_| first).into());
+            cells.push(row.clean_correct.filter(|_| first).into());
+            table.push(cells)?;
+        }
+    }
+    table.finish()
+}
+
+fn artifact_of(parts: &[Table], weights: &Weights, campaign: &CrashCampaign) -> Result<Artifact, TableError> {
+    let all = Table::concat(parts)?;
+    let keep: Vec<usize> = (0..crash_errors::COLUMNS.len()).collect();
+    let errors = Table::from_batch(all.one_batch()?.project(&keep)?)?;
+    let errors = crash_errors::with_rates(&errors, &campaign.rates)?;
+    Ok(Artifact::new([("results", results(&all, weights, campaign)?), ("errors", errors)]))
+}
+
+fn results(all: &Table, weights: &Weights, campaign: &CrashCampaign) -> Result<Table, TableError> {
+    let trials = campaign.repetitions as u64;
+    let clusters = |name: &str, of: &dyn Fn(u64) -> u64| -> Result<Vec<Cluster>, TableError> {
+        let cluster = |count: i64| Cluster { successes: of(count as u64), trials };
+        Ok(all.i64s(name)?.iter().flatten().map(cluster).collect())
+    };
+    let clean: Vec<bool> = all.bools("clean_correct")?.iter().flatten().collect();
+    let moments = |name: &str, of: &dyn Fn(f64) -> f64| -> Result<Moments, TableError> {
+        Ok(all.f64s(name)?.iter().flatten().map(of).collect())
+    };
+    let mut tidy = RESULTS.start(Some(weights));
+    let mut push = |metric, measure| tidy.push(metric, Vec::<Cell>::new(), measure);
+    let rate = |clusters: Vec<Cluster>| Measure::clustered(clustered_rate(&clusters, None));
+    push("crash_accuracy", rate(clusters("correct", &|c| c)?))?;
+    push("clean_accuracy", Measure::rate(clean.iter().filter(|c| **c).count() as u64, clean.len() as u64))?;
+    push("critical_rate", rate(clusters("unchanged", &|c| trials - c)?))?;
+    let plain = |m: &Moments| Measure::number(m.mean(), m.count());
+    push("mean_abs_error", plain(&moments("abs_mean", &|v| v)?))?;
+    push("mean_std", plain(&moments("std", &|v| v)?))?;
+    push("mean_variance", plain(&moments("std", &|v| v * v)?))?;
+    let largest = moments("max_abs", &|v| v)?;
+    push("max_abs_error", Measure::number(largest.max_abs(), largest.count()))?;
+    tidy.finish()
+}

@@ -1,0 +1,103 @@
+//! `perturb`: samples moved on purpose or at random, and what the network then makes of them.
+//!
+//! The sizes of a list are taken in ascending order and a gradient attack goes on with the survivors of the smaller sizes only
+//! (balls are nested), which gives every sample its critical epsilon. Noise is drawn for every sample at every size.
+
+mod config;
+mod tables;
+
+use duress_cache::{Artifact, Table, Tree};
+use duress_engine::run::RunContext;
+use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
+
+pub use config::{AttackTable, Method, Perturb, Target};
+
+use super::artifact::{self, DataFact};
+use super::examples::examples;
+use super::tensors::weights_of;
+use crate::nn::attack::{Samples, Sweep, sweep};
+use crate::nn::{Examples, Executor};
+
+/// Multiply-adds of a part: some seconds of work for one core.
+const PART_WORK: u64 = 1 << 36;
+
+impl StageKind for Perturb {
+    const KIND: &'static str = "perturb";
+    const REVISION: u32 = 1;
+    const SUMMARY: &'static str = "Move samples by an attack or by noise, and see who is fooled";
+    const EXAMPLE: &'static str = include_str!("example.toml");
+    const OUTPUTS: &'static [OutputDoc] = &[
+        OutputDoc { name: "results", artifact: "table", doc: "Accuracy and success by epsilon" },
+        OutputDoc { name: "samples", artifact: "table", doc: "Every sample at every epsilon, and its critical epsilon" },
+        OutputDoc { name: "perturbed", artifact: "split", doc: "The samples as perturbed at the largest epsilon" },
+    ];
+}
+
+impl Stage for Perturb {
+    fn infer(&self, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
+        artifact::check_fit(cx, &self.weights, &self.data);
+        artifact::check_labelled(cx, &self.data, Self::KIND);
+        self.check(cx);
+        let data = artifact::data(cx, &self.data).cloned().unwrap_or_default();
+        let rows = data.rows.map(|rows| self.samples.map_or(rows, |limit| rows.min(limit.size())));
+        vec![
+            OutputFact { name: "results", fact: tables::RESULTS.fact() },
+            OutputFact { name: "samples", fact: artifact::table_fact("table", tables::SAMPLES) },
+            OutputFact { name: "perturbed", fact: DataFact { rows, ..data }.split() },
+        ]
+    }
+
+    fn config(&self) -> Tree {
+        self.tree()
+    }
+
+    fn memory(&self, inputs: &InputFacts) -> u64 {
+        let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
+        let (rows, features) = data.map_or((10_000, 1_000), |d| (d.rows.unwrap_or(10_000), d.features.unwrap_or(1_000)));
+        // The samples, the perturbed ones, their box and gradients, in single precision; and the table rows.
+        (rows * (features * 4 * 6 + 200 * self.attack.sizes().len())) as u64 + (16 << 20)
+    }
+
+    fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
+        let weights = weights_of(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let executor = Executor::<f32>::new(&weights, None).map_err(StageError::failed)?;
+        let data = examples(cx, &self.data, self.samples)?;
+        let macs = weights.network.macs() as u64 * self.passes();
+        let rows = data.rows();
+        let block = usize::try_from(PART_WORK / macs.max(1)).unwrap_or(usize::MAX).clamp(64, 1 << 16);
+        let starts: Vec<usize> = (0..rows.max(1)).step_by(block).collect();
+        let part = |first: &usize| -> Result<Table, StageError> {
+            let count = block.min(rows - first);
+            let table = cx.install(|| self.part(&executor, &data, *first, count))?;
+            cx.progress((first + count) as u64, rows as u64);
+            Ok(table)
+        };
+        let parts = match starts.as_slice() {
+            [only] => vec![part(only)?],
+            _ => cx.parts(&starts, |first| Tree::map([("first", *first as i64), ("count", block as i64)]), part)?,
+        };
+        tables::artifact(&parts, &weights, &data).map_err(StageError::failed)
+    }
+}
+
+impl Perturb {
+    /// The samples `first..first + count`, attacked at every size and in every repetition.
+    fn part(&self, executor: &Executor<f32>, data: &Examples, first: usize, count: usize) -> Result<Table, StageError> {
+        let rows = data.select(&(first..first + count).collect::<Vec<_>>());
+        let ids: Vec<u64> = (first..first + count).map(|id| id as u64).collect();
+        let plan = self.attack.plan(self.seed.0);
+        let sizes = self.attack.sizes();
+        let draws: Vec<Sweep> = (0..self.attack.repetitions())
+            .map(|draw| {
+                let samples = Samples { x: &rows.x, labels: &rows.labels, ids: &ids, draw };
+                sweep(executor, &samples, &plan, &sizes, self.options()).map_err(StageError::failed)
+            })
+            .collect::<Result<_, _>>()?;
+        tables::part(&ids, &rows.labels, &sizes, &draws).map_err(StageError::failed)
+    }
+
+    /// About how many forward passes of the network a sample takes.
+    fn passes(&self) -> u64 {
+        self.attack.repetitions() * self.attack.sizes().len() as u64 * (3 + 2 * self.attack.gradients())
+    }
+}
