@@ -1,0 +1,155 @@
+//! From sections to instances: every point of a section's axes that is not excluded, its table filled in and read.
+
+use std::collections::BTreeMap;
+
+use super::connect::Wires;
+use super::lookup::Lookup;
+use super::{Coordinate, Slot};
+use crate::spec::{Connection, Faults, Node, Request, Scope, Span, Surroundings, substitute};
+use crate::stage::Stage;
+
+/// A stage at one point of its axes, before it is known whether the whole makes a DAG.
+pub(super) struct Draft {
+    /// Which section.
+    pub(super) section: usize,
+    /// One value index for each of the section's axes.
+    pub(super) point: Vec<usize>,
+    /// The table with axis values filled in.
+    pub(super) table: Option<Node>,
+    /// The stage, unless its table has faults.
+    pub(super) stage: Option<Box<dyn Stage>>,
+    /// What it reads; `from` counts drafts.
+    pub(super) slots: Vec<Slot>,
+    /// For each slot, where the reference stands.
+    pub(super) slot_spans: Vec<Span>,
+}
+
+/// All points of all sections, by section and then by point.
+pub(super) struct Grid {
+    /// For each section, the indices of its axes.
+    pub(super) axes: Vec<Vec<usize>>,
+    /// Every instance, section by section.
+    pub(super) points: Vec<(usize, Vec<usize>)>,
+    index: Vec<BTreeMap<Vec<usize>, usize>>,
+}
+
+impl Grid {
+    /// Lists the points of every section that no `[[exclude]]` leaves out.
+    pub(super) fn new(lookup: &Lookup<'_>, axes: Vec<Vec<usize>>) -> Self {
+        let mut points = Vec::new();
+        let mut index = Vec::new();
+        for (section, own) in axes.iter().enumerate() {
+            let mut by_point = BTreeMap::new();
+            lookup.for_each_point(own, &mut |point| {
+                if !excluded(lookup, own, point) {
+                    by_point.insert(point.to_vec(), points.len());
+                    points.push((section, point.to_vec()));
+                }
+            });
+            index.push(by_point);
+        }
+        Self { axes, points, index }
+    }
+
+    /// The instance of `section` at `point`, unless it is excluded.
+    pub(super) fn at(&self, section: usize, point: &[usize]) -> Option<usize> {
+        self.index[section].get(point).copied()
+    }
+
+    /// The printed name of an instance: its section and where it stands.
+    pub(super) fn label(&self, lookup: &Lookup<'_>, instance: usize) -> String {
+        let (section, point) = &self.points[instance];
+        label(lookup, *section, &self.axes[*section], point)
+    }
+}
+
+/// `section[axis=value,...]`, or the bare name where there are no axes.
+pub(super) fn label(lookup: &Lookup<'_>, section: usize, axes: &[usize], point: &[usize]) -> String {
+    let name = &lookup.spec.sections[section].name;
+    if axes.is_empty() {
+        return name.clone();
+    }
+    let values = axes.iter().zip(point).map(|(&axis, &value)| {
+        let axis = &lookup.spec.axes[axis];
+        format!("{}={}", axis.name, axis.values[value].label)
+    });
+    format!("{name}[{}]", values.collect::<Vec<_>>().join(","))
+}
+
+/// Where an instance stands, for the plan.
+pub(super) fn coordinates(lookup: &Lookup<'_>, axes: &[usize], point: &[usize]) -> Vec<Coordinate> {
+    let coordinate = |(&axis, &index): (&usize, &usize)| {
+        let axis = &lookup.spec.axes[axis];
+        let value = &axis.values[index];
+        Coordinate { axis: axis.name.clone(), index, label: value.label.clone(), value: value.node.clone() }
+    };
+    axes.iter().zip(point).map(coordinate).collect()
+}
+
+/// Whether an `[[exclude]]` leaves the point out: all of its axes are among `axes`, and every one matches.
+fn excluded(lookup: &Lookup<'_>, axes: &[usize], point: &[usize]) -> bool {
+    let matches = |(name, values): &(String, Vec<usize>)| {
+        let position = lookup.axis(name).and_then(|axis| axes.iter().position(|&other| other == axis));
+        position.is_some_and(|position| values.contains(&point[position]))
+    };
+    lookup.spec.excludes.iter().any(|exclude| !exclude.axes.is_empty() && exclude.axes.iter().all(matches))
+}
+
+/// Reads every instance of the grid.
+pub(super) fn drafts(lookup: &Lookup<'_>, grid: &Grid, faults: &mut Faults) -> Vec<Draft> {
+    (0..grid.points.len()).map(|instance| draft(lookup, grid, instance, faults)).collect()
+}
+
+fn draft(lookup: &Lookup<'_>, grid: &Grid, instance: usize, faults: &mut Faults) -> Draft {
+    let (section, point) = &grid.points[instance];
+    let (axes, source) = (&grid.axes[*section], &lookup.spec.sections[*section]);
+    let mut draft =
+        Draft { section: *section, point: point.clone(), table: None, stage: None, slots: vec![], slot_spans: vec![] };
+    let Some(table) = substitute(&source.table, &|name| lookup.value_at(axes, point, name), faults) else {
+        return draft;
+    };
+    let mut here = Here { lookup, wires: Wires { lookup, grid, instance }, axes, point, draft: &mut draft };
+    let mut scope = Scope { faults, surroundings: &mut here, path: Vec::new() };
+    let stage = source.kind.parse(&table, &mut scope);
+    draft.stage = stage;
+    draft.table = Some(table);
+    draft
+}
+
+/// The spec as one instance sees it.
+struct Here<'a> {
+    lookup: &'a Lookup<'a>,
+    wires: Wires<'a>,
+    axes: &'a [usize],
+    point: &'a [usize],
+    draft: &'a mut Draft,
+}
+
+impl Surroundings for Here<'_> {
+    fn seed(&self) -> u64 {
+        self.lookup.spec.study.seed
+    }
+
+    fn definition(&mut self, section: &'static str, name: &str, span: Span, faults: &mut Faults) -> Option<Node> {
+        let Some(table) = self.lookup.definition(section, name) else {
+            faults.push(self.lookup.unknown_definition(section, name, span));
+            return None;
+        };
+        substitute(table, &|axis| self.lookup.value_at(self.axes, self.point, axis), faults)
+    }
+
+    fn connect(&mut self, request: &Request<'_>, faults: &mut Faults) -> Option<Connection> {
+        let slots = match self.wires.connect(request) {
+            Ok(Some(slots)) => slots,
+            Ok(None) => return Some(Connection::Absent),
+            Err(fault) => {
+                faults.push(fault);
+                return None;
+            }
+        };
+        let first = self.draft.slots.len();
+        self.draft.slot_spans.extend(slots.iter().map(|_| request.span));
+        self.draft.slots.extend(slots);
+        Some(Connection::Slots((first..self.draft.slots.len()).collect()))
+    }
+}
