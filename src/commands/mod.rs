@@ -1,0 +1,89 @@
+//! The command line: one verb a file. Only here and in [`crate::report`] is anything printed.
+
+mod completions;
+mod error;
+mod new;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::exit::{self, Exit};
+use crate::settings::{Overrides, Settings};
+pub use new::{TEMPLATES, Template};
+
+use error::CommandError;
+use session::Session;
+
+/// Experiments on the robustness and reliability of neural networks, from one TOML file a study
+#[derive(Debug, Parser)]
+#[command(name = "duress", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Folder of the cache, instead of `$DURESS_CACHE` or the platform's cache folder
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Folder that holds data sets (may be repeated), instead of `$DURESS_DATA` or the platform's data folder
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Vec<PathBuf>,
+    /// When to use colours; `NO_COLOR` is respected
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented spec to start from
+    New(new::New),
+    /// Print a script that completes commands in your shell
+    Completions(completions::Completions),
+}
+
+/// Runs the program: parses the command line, does what it says, prints errors.
+#[must_use]
+pub fn main() -> ExitCode {
+    let matches = command().try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; that they could not be printed helps nobody.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE.into() } else { exit::OK.into() };
+        }
+    };
+    let Global { cache, data, color } = cli.global;
+    let mut session = Session::new(Settings::read(Overrides { cache, data, color }));
+    let exit = match cli.command.execute(&mut session) {
+        Ok(exit) => exit,
+        Err(CommandError::Closed) => exit::OK,
+        Err(error) => session.report(&error),
+    };
+    exit.into()
+}
+
+/// The command line's definition, for completions and documentation.
+#[must_use]
+pub fn command() -> clap::Command {
+    let codes: Vec<String> = exit::ALL.iter().map(|exit| format!("  {:>3}  {}", exit.code, exit.doc)).collect();
+    Cli::command().after_help(format!("Exit codes:\n{}", codes.join("\n")))
+}
+
+impl Command {
+    fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
+        match self {
+            Self::New(command) => command.execute(session),
+            Self::Completions(command) => command.execute(session),
+        }
+    }
+}
