@@ -9,3 +9,4 @@ pub mod host;
 pub mod nn;
 pub mod report;
 pub mod settings;
+pub mod stages;

@@ -56,7 +56,8 @@ impl DataFact {
 
 /// The fact of a plain table with these columns: name, and whether its values are numbers.
 pub(crate) fn table_fact(artifact: &'static str, columns: &[(&str, bool)]) -> Fact {
-    let columns = columns.iter().map(|(name, numeric)| Column { name: (*name).to_owned(), numeric: *numeric }).collect();
+    let columns =
+        columns.iter().map(|(name, numeric)| Column { name: (*name).to_owned(), numeric: *numeric }).collect();
     Fact { artifact, columns, metrics: Vec::new(), known: None }
 }
 
@@ -80,7 +81,8 @@ pub(crate) fn check_fit(cx: &mut InferContext<'_>, weights: &Input<Weights>, spl
         cx.faults.push(fault.help("use the data that the network was trained on, or train one on these"));
     }
     if let Some(classes) = data.classes.filter(|classes| *classes > network.outputs()) {
-        let message = format!("`data` has {classes} classes but the network of `weights` tells {} apart", network.outputs());
+        let message =
+            format!("`data` has {classes} classes but the network of `weights` tells {} apart", network.outputs());
         let fault = Fault::new("shape-mismatch", span, message, format!("{classes} classes"));
         cx.faults.push(fault.help("use the data that the network was trained on, or train one on these"));
     }

@@ -48,7 +48,11 @@ pub(crate) fn columns(table: TableBuilder) -> TableBuilder {
         .column(ColumnSpec::integer("n").doc("crash patterns"))
         .column(ColumnSpec::float("mean").nullable().doc("mean of crashed less correct output"))
         .column(ColumnSpec::float("mean_se").nullable().doc("standard error of the mean"))
-        .column(ColumnSpec::float("std").nullable().doc("standard deviation of crashed less correct output, as of a population"))
+        .column(
+            ColumnSpec::float("std")
+                .nullable()
+                .doc("standard deviation of crashed less correct output, as of a population"),
+        )
         .column(ColumnSpec::float("abs_mean").nullable().doc("mean of the absolute difference"))
         .column(ColumnSpec::float("abs_mean_se").nullable().doc("standard error of that mean"))
         .column(ColumnSpec::float("max_abs").nullable().doc("largest absolute difference seen"))

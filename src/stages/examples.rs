@@ -37,7 +37,11 @@ pub(crate) enum SplitError {
 ///
 /// # Errors
 /// Where the table cannot be read or holds no samples.
-pub(crate) fn examples(cx: &RunContext<'_>, split: &Input<Split>, samples: Option<Count>) -> Result<Examples, StageError> {
+pub(crate) fn examples(
+    cx: &RunContext<'_>,
+    split: &Input<Split>,
+    samples: Option<Count>,
+) -> Result<Examples, StageError> {
     let all = examples_of(&cx.table(split)?).map_err(StageError::failed)?;
     Ok(match samples {
         Some(limit) if limit.size() < all.rows() => all.first(limit.size()),
@@ -80,7 +84,8 @@ mod tests {
 
     #[test]
     fn samples_survive_their_table() {
-        let examples = Examples { features: 2, classes: 3, x: vec![0.5, -0.0, 1.0, 0.25], labels: vec![2, 0], targets: None };
+        let examples =
+            Examples { features: 2, classes: 3, x: vec![0.5, -0.0, 1.0, 0.25], labels: vec![2, 0], targets: None };
         assert_eq!(examples_of(&split_table(&examples).expect("sound")).expect("sound"), examples);
     }
 }

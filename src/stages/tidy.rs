@@ -4,7 +4,7 @@
 //! value is null), `lower`, `upper`, `n`, `interval`, and for kinds that look at a network `density` and `sparsity`.
 
 use duress_cache::{Cell, ColumnSpec, Table, TableBuilder, TableError};
-use duress_engine::{Column, Fact};
+use duress_engine::stage::{Column, Fact};
 
 use crate::nn::statistics::{ClusteredRate, Interval, Moments, t_interval, wilson};
 use crate::nn::{Mask, Weights};
@@ -62,7 +62,8 @@ impl Layout {
         let column = |name: &str, numeric| Column { name: name.to_owned(), numeric };
         let mut columns = vec![column("metric", false)];
         columns.extend(self.dimensions.iter().map(|d| column(d.name, d.values != Values::Text)));
-        let rest = [("value", true), ("status", false), ("lower", true), ("upper", true), ("n", true), ("interval", false)];
+        let rest =
+            [("value", true), ("status", false), ("lower", true), ("upper", true), ("n", true), ("interval", false)];
         columns.extend(rest.map(|(name, numeric)| column(name, numeric)));
         if self.network {
             columns.extend([column("density", true), column("sparsity", true)]);
@@ -87,7 +88,9 @@ impl Layout {
             .column(ColumnSpec::text("status").doc("ok, or why the value is null"))
             .column(ColumnSpec::float("lower").nullable().doc("lower end of the interval"))
             .column(ColumnSpec::float("upper").nullable().doc("upper end of the interval"))
-            .column(ColumnSpec::integer("n").doc("what the value was computed from: trials of a rate, numbers of a mean"))
+            .column(
+                ColumnSpec::integer("n").doc("what the value was computed from: trials of a rate, numbers of a mean"),
+            )
             .column(ColumnSpec::text("interval").doc("how the interval was made and its coverage in percent"));
         if self.network {
             table = table
@@ -129,7 +132,9 @@ impl Tidy {
             _ => measure.status,
         };
         let (lower, upper, method) = match (value, measure.interval) {
-            (Some(_), Some(i)) => (Some(i.lo), Some(i.hi), format!("{}-{}", i.method.name(), (i.level * 100.0).round())),
+            (Some(_), Some(i)) => {
+                (Some(i.lo), Some(i.hi), format!("{}-{}", i.method.name(), (i.level * 100.0).round()))
+            }
             _ => (None, None, "none".to_owned()),
         };
         let mut row: Vec<Cell> = vec![metric.into()];

@@ -12,5 +12,5 @@ mod site;
 pub use bits::{BitModel, WORD_BITS};
 pub use campaign::{CampaignError, FaultOutcome, Golden, critical_rate, evaluate_faults};
 pub use crash::{CrashCampaign, CrashCampaignError, CrashRow, crash_accuracy, crash_delta, crash_rows};
-pub use sampling::{Precision, Sampling, margin_of, sample_sites, sample_size};
+pub use sampling::{Precision, Sampling, margin_of, sample_layers, sample_sites, sample_size};
 pub use site::{FaultSite, FaultSpace, SiteError, Targets, matches};

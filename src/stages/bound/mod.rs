@@ -16,8 +16,8 @@ use super::artifact::{self, CrashErrors, Split, Weights};
 use super::crash::Crash;
 use super::crash_errors::{self, CrashFact};
 use super::examples::examples;
-use super::tensors::weights_of;
 use crate::nn::bound::{CrashForm, DenseChain, NormOf, Variance, crash_bounds};
+use crate::nn::weights_table::weights_from_table;
 
 config! {
     /// Bounds the output errors of crashing neurons.
@@ -125,9 +125,11 @@ impl Stage for Bound {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let weights = weights_of(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
         let data = examples(cx, &self.data, self.samples)?;
-        let unknown = |names: Vec<String>| StageError::failed(format!("bound crashes of `{}`: no such layer", names.join("`, `")));
+        let unknown = |names: Vec<String>| {
+            StageError::failed(format!("bound crashes of `{}`: no such layer", names.join("`, `")))
+        };
         let rates = self.crash.rates(&weights.network).map_err(unknown)?;
         let chain = DenseChain::of_weights(&weights).map_err(StageError::failed)?;
         let inputs: Vec<f64> = data.x.iter().map(|v| f64::from(*v)).collect();
@@ -162,7 +164,8 @@ impl Bound {
         let known = slot.and_then(|fact| fact.detail::<CrashFact>());
         let (Some(rates), Some(known)) = (rates, known) else { return };
         if known.rates != rates {
-            let message = format!("`measured` let neurons crash at {:?} but `crash` says {rates:?}, by layer", known.rates);
+            let message =
+                format!("`measured` let neurons crash at {:?} but `crash` says {rates:?}, by layer", known.rates);
             let fault = Fault::new("crash-mismatch", cx.span_of("measured"), message, "other crashes");
             cx.faults.push(fault.help("give both stages the same `crash`"));
         }
@@ -173,8 +176,35 @@ impl Bound {
         let Some(input) = &self.measured else { return Ok(None) };
         let table = cx.table(input)?;
         if crash_errors::rates(&table).as_deref() != Some(rates) {
-            return Err(StageError::failed("compare bounds with errors measured at other crash rates: give both the same `crash`"));
+            return Err(StageError::failed(
+                "compare bounds with errors measured at other crash rates: give both the same `crash`",
+            ));
         }
         crash_errors::measured(&table).map(Some).map_err(StageError::failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::testing::{infer, key};
+
+    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+
+    #[test]
+    fn keys_without_effect_do_not_enter_the_key() {
+        let tree = |keys: &str| key::<Bound>(&format!("{INPUTS}crash = 0.1\n{keys}"));
+        assert_eq!(tree("bounds = ['b4', 'b2', 'b4']"), tree("bounds = ['b2', 'b4']"));
+        assert_eq!(tree("bounds = 'b2'"), tree("bounds = 'b2'\nnorm_of = 'input'"));
+        assert_ne!(tree("bounds = 'b1'"), tree("bounds = 'b1'\nnorm_of = 'input'"));
+        assert_ne!(tree(""), tree("variance = 'binomial'"));
+    }
+
+    #[test]
+    fn layers_that_there_are_not_are_faults() {
+        let (facts, faults) = infer::<Bound>(&format!("{INPUTS}crash = {{ 'hidden.9' = 0.1 }}"), 4);
+        assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["unknown-layer"]);
+        assert!(faults[0].help.as_ref().is_some_and(|help| help.contains("hidden.1, hidden.2, output")));
+        assert_eq!(facts.len(), 2);
     }
 }

@@ -29,11 +29,17 @@ pub(super) const RESULTS: Layout = Layout {
     metrics: &[
         Metric { name: "mean", doc: "mean over samples and outputs of the bound's absolute mean" },
         Metric { name: "std", doc: "mean over samples and outputs of the bound's standard deviation" },
-        Metric { name: "measured_mean", doc: "the same of what was measured: of b1 and b2 the mean absolute error, of b3 and b4 the absolute mean error" },
+        Metric {
+            name: "measured_mean",
+            doc: "the same of what was measured: of b1 and b2 the mean absolute error, of b3 and b4 the absolute mean error",
+        },
         Metric { name: "measured_std", doc: "mean over samples and outputs of the measured standard deviation" },
         Metric { name: "mean_ratio", doc: "`mean` over `measured_mean`" },
         Metric { name: "std_ratio", doc: "`std` over `measured_std`" },
-        Metric { name: "suspect_rate", doc: "share of all (sample, output) pairs at which b3 and b4 differ by more than a quarter" },
+        Metric {
+            name: "suspect_rate",
+            doc: "share of all (sample, output) pairs at which b3 and b4 differ by more than a quarter",
+        },
     ],
     dimensions: &[
         Dimension { name: "bound", values: Values::Text, unit: "", doc: "which bound" },
@@ -111,8 +117,7 @@ fn norm_lines(row: &CrashBounds, form: CrashForm, measured: &[Option<&Measured>]
             Norm::Two => "b1-2",
             Norm::Infinity => "b1-inf",
         };
-        let errors: Option<Vec<f64>> =
-            absolute.as_ref().and_then(|all| all.iter().map(|m| m.abs_mean_se).collect());
+        let errors: Option<Vec<f64>> = absolute.as_ref().and_then(|all| all.iter().map(|m| m.abs_mean_se).collect());
         let measured_mean =
             absolute.as_ref().map(|all| norm.of_vector(&all.iter().map(|m| m.abs_mean).collect::<Vec<_>>()));
         Line {
@@ -178,11 +183,17 @@ fn bounds(lines: &[Line]) -> Result<Table, TableError> {
         .column(ColumnSpec::integer("output").nullable().doc("output, from 0; null for a norm over all"))
         .column(ColumnSpec::text("bound").doc("b1 by its norm, b2, b3 or b4"))
         .column(ColumnSpec::text("certainty").doc("certified or estimate, of the mean; every std is an estimate"))
-        .column(ColumnSpec::float("mean").doc("of b1 and b2 a bound of the mean absolute error, of b3 and b4 the mean error"))
+        .column(
+            ColumnSpec::float("mean")
+                .doc("of b1 and b2 a bound of the mean absolute error, of b3 and b4 the mean error"),
+        )
         .column(ColumnSpec::float("std").nullable().doc("standard deviation of the error"))
         .column(ColumnSpec::float("measured_mean").nullable().doc("the measured counterpart of `mean`"))
         .column(ColumnSpec::float("measured_std").nullable().doc("the measured counterpart of `std`"))
-        .column(ColumnSpec::boolean("suspect").doc("b3 and b4 differ by more than a quarter, so that b3 is not to be trusted"));
+        .column(
+            ColumnSpec::boolean("suspect")
+                .doc("b3 and b4 differ by more than a quarter, so that b3 is not to be trusted"),
+        );
     for line in lines {
         table.push([
             line.sample.into(),
@@ -268,5 +279,48 @@ mod tests {
         assert!(told.contains("output 1 of sample 4") && told.contains("b2"), "{told}");
         let estimate = Line { guarantee: Guarantee::Estimate, ..line(1.0, 9.0, 0.01) };
         assert_eq!(first_violation(&[estimate]), None);
+    }
+
+    #[test]
+    fn measured_crashes_stand_beside_their_bounds() {
+        use crate::nn::bound::{DenseChain, crash_bounds};
+        use crate::nn::fault::{CrashCampaign, crash_rows};
+        use crate::nn::{Activation, Examples, Executor, Init, Network, Stream};
+        use crate::stages::crash_errors;
+
+        let net = Network::mlp(4, &[10, 6], 3, Activation::Sigmoid { gain: 4.0 }, true);
+        let weights = net.initialize(Init::GlorotNormal, Init::Zeros, 1);
+        let mut x = vec![0.0; 20];
+        Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
+        let inputs: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
+        let data = Examples { features: 4, classes: 3, x, labels: vec![0; 5], targets: None };
+        let rates = vec![0.0, 0.05, 0.0, 0.0];
+        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let campaign = CrashCampaign { rates: rates.clone(), repetitions: 3000, seed: 1 };
+        let mut table = crash_errors::columns(TableBuilder::new());
+        for (sample, row) in crash_rows(&executor, &data, 0, &campaign).expect("valid").iter().enumerate() {
+            for (k, delta) in row.delta.iter().enumerate() {
+                table.push(crash_errors::cells(sample, k, delta)).expect("fits");
+            }
+        }
+        let measured = crash_errors::measured(&table.finish().expect("sound")).expect("columns");
+        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let form = CrashForm::default();
+        let rows = crash_bounds(&chain, &inputs, &rates, form).expect("valid");
+        let all = lines(&rows, &[Which::B1, Which::B2, Which::B3, Which::B4], form, Some(&measured));
+        assert_eq!(all.len(), 5 * (3 + 3 * 3));
+        assert_eq!(first_violation(&all), None);
+        let made = artifact(&all, &weights).expect("sound");
+        let results = made.table("results").expect("an output");
+        let (metric, bound) = (results.strings("metric").expect("text"), results.strings("bound").expect("text"));
+        let value = results.f64s("value").expect("floats");
+        let of = |m: &str, b: &str| {
+            value.value((0..results.rows()).find(|r| metric.value(*r) == m && bound.value(*r) == b).expect("a row"))
+        };
+        assert!((of("std_ratio", "b4") - 1.0).abs() < 0.1, "{}", of("std_ratio", "b4"));
+        assert!(of("mean_ratio", "b2") >= 1.0 && of("mean_ratio", "b1-1") >= 1.0 && of("mean_ratio", "b1-inf") >= 1.0);
+        let names: Vec<&str> = BOUNDS.iter().map(|(name, _)| *name).collect();
+        let bounds = made.table("bounds").expect("an output");
+        assert_eq!(bounds.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), names);
     }
 }

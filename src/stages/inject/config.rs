@@ -149,9 +149,9 @@ impl Inject {
             cx.faults.push(fault.help(help));
         }
         if self.is_crash() && self.crash.is_none() {
-            let fault =
-                Fault::new("missing-key", cx.span_of("model"), "`crash` is missing", "needs to know how often");
-            cx.faults.push(fault.help("write `crash = { \"hidden.1\" = 0.02 }`, or `crash = 0.02` for all hidden layers"));
+            let fault = Fault::new("missing-key", cx.span_of("model"), "`crash` is missing", "needs to know how often");
+            cx.faults
+                .push(fault.help("write `crash = { \"hidden.1\" = 0.02 }`, or `crash = 0.02` for all hidden layers"));
         }
         if !self.is_crash() {
             self.check_sites(cx);
@@ -175,7 +175,8 @@ impl Inject {
         let hit = |layer: &&crate::nn::Layer| self.layers.0.iter().any(|p| fault::matches(p, &layer.name));
         let only_biases = !self.target.0.contains(&Target::Weight) && self.target.0.contains(&Target::Bias);
         if only_biases && !network.layers.iter().filter(hit).any(|layer| layer.bias) {
-            let fault = Fault::new("nothing-to-hit", cx.span_of("target"), "these layers have no biases", "nothing to hit");
+            let fault =
+                Fault::new("nothing-to-hit", cx.span_of("target"), "these layers have no biases", "nothing to hit");
             cx.faults.push(fault.help("target weights, or train a model with `bias = true`"));
         }
     }
@@ -203,5 +204,55 @@ impl Inject {
             }
         }
         Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::testing::{infer, key};
+
+    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+
+    fn tree(keys: &str) -> Tree {
+        key::<Inject>(&format!("{INPUTS}{keys}"))
+    }
+
+    #[test]
+    fn keys_without_effect_do_not_enter_the_key() {
+        let all = tree("sampling = 'exhaustive'");
+        assert_eq!(all, tree("sampling = 'exhaustive'\nseed = 1\nrepetitions = 7\ntarget = ['weight', 'weight']"));
+        assert_ne!(all, tree("sampling = 'exhaustive'\nbits = [30, 31]"));
+        assert_eq!(tree("bits = [31, 30]"), tree("bits = [30, 31, 31]"));
+        assert_ne!(tree("seed = 1"), tree("seed = 2"));
+        assert_eq!(tree(""), tree("sampling = 'margin'\nmodel = 'bit-flip'\nlayers = '*'"));
+        let crash = "target = 'neuron'\nmodel = 'crash'\ncrash = 0.1\n";
+        assert_eq!(tree(crash), tree(&format!("{crash}bits = 3\nsampling = {{ random = 5 }}\nlayers = 'output'")));
+        assert_ne!(tree(crash), tree(&format!("{crash}repetitions = 7")));
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_at_plan_time() {
+        let faults = |keys: &str| -> Vec<&'static str> {
+            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).1.iter().map(|fault| fault.code).collect()
+        };
+        assert_eq!(faults("sampling = { random = 400 }\nmodel = 'stuck-at-1'"), [""; 0]);
+        assert_eq!(faults("bits = 32"), ["out-of-range"]);
+        assert_eq!(faults("layers = ['hidden.*', 'outptu']"), ["unknown-layer"]);
+        assert_eq!(faults("target = 'bias'"), ["nothing-to-hit"]);
+        assert_eq!(faults("target = 'neuron'"), ["wrong-combination"]);
+        assert_eq!(faults("model = 'crash'\ncrash = 0.1"), ["wrong-combination"]);
+        assert_eq!(faults("target = 'neuron'\nmodel = 'crash'"), ["missing-key"]);
+        assert_eq!(faults("target = 'neuron'\nmodel = 'crash'\ncrash = { 'hidden.3' = 0.1 }"), ["unknown-layer"]);
+        assert_eq!(faults("target = 'neuron'\nmodel = 'crash'\ncrash = { 'hidden.1' = 1.1 }"), ["out-of-range"]);
+    }
+
+    #[test]
+    fn only_what_a_campaign_makes_can_be_asked_for() {
+        let outputs = |keys: &str| -> Vec<&'static str> {
+            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).0.iter().map(|output| output.name).collect()
+        };
+        assert_eq!(outputs(""), ["results", "strata", "faults"]);
+        assert_eq!(outputs("target = 'neuron'\nmodel = 'crash'\ncrash = 0.1"), ["results", "errors"]);
     }
 }

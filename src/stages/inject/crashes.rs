@@ -18,9 +18,18 @@ const RESULTS: Layout = Layout {
     metrics: &[
         Metric { name: "crash_accuracy", doc: "share of all (sample, crash pattern) pairs that are classified right" },
         Metric { name: "clean_accuracy", doc: "share of all samples that are classified right without crashes" },
-        Metric { name: "critical_rate", doc: "share of all (sample, crash pattern) pairs in which the predicted class changes" },
-        Metric { name: "mean_abs_error", doc: "mean over samples, outputs and patterns of the absolute change of an output" },
-        Metric { name: "mean_std", doc: "mean over samples and outputs of the standard deviation of an output's change" },
+        Metric {
+            name: "critical_rate",
+            doc: "share of all (sample, crash pattern) pairs in which the predicted class changes",
+        },
+        Metric {
+            name: "mean_abs_error",
+            doc: "mean over samples, outputs and patterns of the absolute change of an output",
+        },
+        Metric {
+            name: "mean_std",
+            doc: "mean over samples and outputs of the standard deviation of an output's change",
+        },
         Metric { name: "mean_variance", doc: "mean over samples and outputs of the variance of an output's change" },
         Metric { name: "max_abs_error", doc: "largest absolute change of an output that was seen" },
     ],
@@ -46,7 +55,9 @@ pub(super) fn run(
     weights: &Weights,
     data: &Examples,
 ) -> Result<Artifact, StageError> {
-    let unknown = |names: Vec<String>| StageError::failed(format!("let neurons of `{}` crash: no such layer", names.join("`, `")));
+    let unknown = |names: Vec<String>| {
+        StageError::failed(format!("let neurons of `{}` crash: no such layer", names.join("`, `")))
+    };
     let crash = stage.crash.as_ref().ok_or_else(|| StageError::failed("let neurons crash: `crash` is missing"))?;
     let rates = crash.rates(&weights.network).map_err(unknown)?;
     let executor = Executor::<f32>::new(weights, None).map_err(StageError::failed)?;
@@ -118,4 +129,43 @@ fn results(all: &Table, weights: &Weights, campaign: &CrashCampaign) -> Result<T
     let largest = moments("max_abs", &|v| v)?;
     push("max_abs_error", Measure::number(largest.max_abs(), largest.count()))?;
     tidy.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Activation, Init, Network, Stream};
+
+    #[test]
+    fn parts_add_up_to_the_same_tables_and_accuracies_count_pairs() {
+        let net = Network::mlp(4, &[8], 3, Activation::relu(), true);
+        let weights = net.initialize(Init::HeNormal, Init::Zeros, 1);
+        let mut x = vec![0.0; 40];
+        Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
+        let data = Examples { features: 4, classes: 3, x, labels: (0..10).map(|i| i % 3).collect(), targets: None };
+        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let campaign = CrashCampaign { rates: vec![0.0, 0.4, 0.0], repetitions: 25, seed: 3 };
+        let made = |cut: usize| {
+            let part = |first: usize| {
+                let rows = data.select(&(first..(first + cut).min(10)).collect::<Vec<_>>());
+                part_table(first, &crash_rows(&executor, &rows, first, &campaign).expect("valid")).expect("sound")
+            };
+            let parts: Vec<Table> = (0..10).step_by(cut).map(part).collect();
+            artifact_of(&parts, &weights, &campaign).expect("sound")
+        };
+        let (whole, cut) = (made(10), made(3));
+        for name in ["results", "errors"] {
+            assert_eq!(whole.table(name).map(Table::digest), cut.table(name).map(Table::digest), "{name}");
+        }
+        let results = whole.table("results").expect("an output");
+        let (metric, value) = (results.strings("metric").expect("text"), results.f64s("value").expect("floats"));
+        let of = |name: &str| value.value((0..results.rows()).find(|r| metric.value(*r) == name).expect("a row"));
+        let rows = crash_rows(&executor, &data, 0, &campaign).expect("valid");
+        let pairs = rows.iter().filter_map(|r| r.correct).sum::<u64>() as f64 / 250.0;
+        assert!((of("crash_accuracy") - pairs).abs() < 1e-12);
+        assert!(of("critical_rate") > 0.0 && of("mean_std") > 0.0 && of("max_abs_error") >= of("mean_abs_error"));
+        let errors = whole.table("errors").expect("an output");
+        assert_eq!(crash_errors::rates(errors), Some(campaign.rates.clone()));
+        assert_eq!((errors.rows(), crash_errors::measured(errors).expect("columns").len()), (30, 30));
+    }
 }

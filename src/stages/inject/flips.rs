@@ -16,8 +16,14 @@ use crate::stages::tidy::{Dimension, Layout, Measure, Metric, Values};
 
 const METRICS: &[Metric] = &[
     Metric { name: "masked_rate", doc: "share of all (fault, sample) pairs in which no output changes" },
-    Metric { name: "non_critical_rate", doc: "share of all (fault, sample) pairs in which an output changes and the class does not" },
-    Metric { name: "critical_rate", doc: "share of all (fault, sample) pairs in which the predicted class changes (SDC-1)" },
+    Metric {
+        name: "non_critical_rate",
+        doc: "share of all (fault, sample) pairs in which an output changes and the class does not",
+    },
+    Metric {
+        name: "critical_rate",
+        doc: "share of all (fault, sample) pairs in which the predicted class changes (SDC-1)",
+    },
     Metric { name: "non_finite_rate", doc: "share of all (fault, sample) pairs in which an output is NaN or infinite" },
     Metric { name: "critical_fault_rate", doc: "share of all faults that change the class of at least one sample" },
     Metric { name: "accuracy", doc: "share of all (fault, sample) pairs that are classified right" },
@@ -114,15 +120,21 @@ fn fault_table(
         .column(ColumnSpec::integer("fault").doc("running number, from 0"))
         .text("layer")
         .text("tensor")
-        .column(ColumnSpec::integers("index").doc("element of the tensor: [output, input] of a weight, [output] of a bias"))
-        .column(ColumnSpec::integer("bit").doc("0 the mantissa's least significant, 23 to 30 the exponent, 31 the sign"))
+        .column(
+            ColumnSpec::integers("index").doc("element of the tensor: [output, input] of a weight, [output] of a bias"),
+        )
+        .column(
+            ColumnSpec::integer("bit").doc("0 the mantissa's least significant, 23 to 30 the exponent, 31 the sign"),
+        )
         .text("model")
         .column(ColumnSpec::float("stored").nullable().doc("the number without the fault"))
         .column(ColumnSpec::float("faulty").nullable().doc("the number with the fault; null where it is not finite"))
         .column(ColumnSpec::integer("masked").unit("samples").doc("no output changes"))
         .column(ColumnSpec::integer("non_critical").unit("samples").doc("an output changes, the class does not"))
         .column(ColumnSpec::integer("critical").unit("samples").doc("the predicted class changes (SDC-1)"))
-        .column(ColumnSpec::integer("non_finite").unit("samples").doc("an output is NaN or infinite; counted above too"))
+        .column(
+            ColumnSpec::integer("non_finite").unit("samples").doc("an output is NaN or infinite; counted above too"),
+        )
         .column(ColumnSpec::integer("correct").unit("samples").nullable().doc("the predicted class is the label"));
     let finite = |v: Option<f32>| Cell::from(v.filter(|v| v.is_finite()).map(f64::from));
     for (number, (site, outcome)) in (first..).zip(faults.iter().zip(outcomes)) {
@@ -233,4 +245,89 @@ fn push(
         put("golden_accuracy", Measure::rate(u64::from(correct), samples))?;
     }
     put("faults", Measure::number(outcomes.len() as f64, population.unwrap_or(outcomes.len() as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::fault::{BitModel, Targets};
+    use crate::nn::{Activation, Init, Network, Stream};
+
+    fn setting() -> (Weights, Examples) {
+        let net = Network::mlp(4, &[5], 3, Activation::relu(), true);
+        let weights = net.initialize(Init::HeNormal, Init::Zeros, 1);
+        let mut x = vec![0.0; 80];
+        Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
+        (weights, Examples { features: 4, classes: 3, x, labels: (0..20).map(|i| i % 3).collect(), targets: None })
+    }
+
+    fn made(numbers: &[u64], cut: usize) -> (Artifact, FaultSpace) {
+        let (weights, data) = setting();
+        let targets = Targets { bits: vec![22, 30], models: vec![BitModel::BitFlip], ..Targets::default() };
+        let space = FaultSpace::new(&weights, &targets).expect("sites");
+        let golden = Golden::new(&weights, &data).expect("fits");
+        let parts: Vec<Table> = (0..numbers.len())
+            .step_by(cut)
+            .map(|first| {
+                let faults = sites(&space, &numbers[first..(first + cut).min(numbers.len())]);
+                let outcomes = evaluate_faults(&golden, &faults).expect("sites");
+                fault_table(&weights, first, &faults, &outcomes).expect("sound")
+            })
+            .collect();
+        let faults = Table::concat(&parts).expect("parts agree");
+        (artifact(faults, &weights, &golden, &space).expect("sound"), space)
+    }
+
+    #[test]
+    fn rates_over_all_faults_are_the_means_of_the_rates_by_bit() {
+        let (made, space) = made(&(0..70).collect::<Vec<_>>(), 70);
+        assert_eq!(space.len(), 70);
+        let results = made.table("results").expect("an output");
+        let (metric, layer) = (results.strings("metric").expect("text"), results.strings("layer").expect("text"));
+        let (bit, value) = (results.i64s("bit").expect("integers"), results.f64s("value").expect("floats"));
+        let of = |wanted: Option<i64>| {
+            let row = |r: &usize| {
+                metric.value(*r) == "critical_rate"
+                    && layer.is_null(*r)
+                    && if let Some(b) = wanted { !bit.is_null(*r) && bit.value(*r) == b } else { bit.is_null(*r) }
+            };
+            value.value((0..results.rows()).find(row).expect("a row"))
+        };
+        assert!((of(None) - f64::midpoint(of(Some(22)), of(Some(30)))).abs() < 1e-12);
+        assert!(of(Some(30)) > of(Some(22)));
+        // An exhaustive campaign leaves nothing to chance.
+        let (lower, upper) = (results.f64s("lower").expect("floats"), results.f64s("upper").expect("floats"));
+        let first = (0..results.rows()).find(|r| metric.value(*r) == "critical_rate").expect("a row");
+        assert!((upper.value(first) - lower.value(first)).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_cut_into_parts_does_not_change_a_table() {
+        let numbers: Vec<u64> = (0..70).rev().step_by(2).collect();
+        let digests =
+            |cut| ["results", "strata", "faults"].map(|name| made(&numbers, cut).0.table(name).map(Table::digest));
+        assert_eq!(digests(35), digests(4));
+        let (made, _) = made(&numbers, 35);
+        let faults = made.table("faults").expect("an output");
+        let names: Vec<&str> = FAULTS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(faults.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), names);
+        assert_eq!(faults.rows(), 35);
+    }
+
+    #[test]
+    fn a_margin_by_layer_samples_every_layer_for_itself() {
+        let (weights, _) = setting();
+        let space = FaultSpace::new(&weights, &Targets::default()).expect("sites");
+        let numbers = chosen(
+            &space,
+            &Sampling::LayerMargin(super::super::Confidence {
+                margin: duress_engine::spec::Fraction(0.1),
+                confidence: duress_engine::spec::Fraction(0.95),
+                rate: duress_engine::spec::Fraction(0.5),
+            }),
+            1,
+        );
+        // n = N / (1 + 0.01 (N - 1) / 0.9604) of 640 and 480 sites.
+        assert_eq!(numbers.len(), 84 + 80);
+    }
 }

@@ -11,12 +11,12 @@ use duress_cache::{Artifact, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 
-pub use config::{Confidence, Inject, Model, Sampling, SamplingTable, Target};
+pub use config::{Confidence, Inject, Model, Sampling, Target};
 
 use super::artifact::{self, DataFact};
 use super::examples::examples;
-use super::tensors::weights_of;
 use crate::nn::Network;
+use crate::nn::weights_table::weights_from_table;
 
 /// Multiply-adds of a part: some seconds of work for one core.
 const PART_WORK: u64 = 1 << 36;
@@ -57,7 +57,7 @@ impl Stage for Inject {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let weights = weights_of(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
         let data = examples(cx, &self.data, self.samples)?;
         if self.is_crash() { crashes::run(self, cx, &weights, &data) } else { flips::run(self, cx, &weights, &data) }
     }

@@ -197,3 +197,57 @@ impl Perturb {
         Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::testing::{infer, key, read};
+
+    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+
+    fn tree(attack: &str) -> Tree {
+        key::<Perturb>(&format!("{INPUTS}{attack}"))
+    }
+
+    #[test]
+    fn keys_without_effect_do_not_enter_the_key() {
+        let fgsm = tree("attack = { name = 'fgsm', eps = 0.1 }");
+        assert_eq!(fgsm, tree("attack = { name = 'fgsm', eps = [0.1], steps = 7, restarts = 3 }\nseed = 5"));
+        assert_eq!(fgsm, tree("attack = { name = 'fgsm', eps = 0.1 }\nsurvivors = false\nwarm_start = true"));
+        assert_ne!(fgsm, tree("attack = { name = 'fgsm', eps = 0.1, label = 'predicted' }"));
+        let noise = tree("attack = { name = 'gaussian', eps = [0.2, 0.1, 0.2] }");
+        assert_eq!(
+            noise,
+            tree("attack = { name = 'gaussian', eps = [0.1, 0.2], label = 'predicted' }\nsurvivors = false")
+        );
+        assert_ne!(noise, tree("attack = { name = 'gaussian', eps = [0.1, 0.2] }\nseed = 5"));
+        let pgd = tree("attack = { name = 'pgd', eps = 0.1, random_start = false }");
+        assert_eq!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false }\nseed = 5"));
+        assert_ne!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false, steps = 5 }"));
+    }
+
+    #[test]
+    fn the_published_attack_can_be_said() {
+        let text = "attack = { name = 'pgd', eps = 0.3, steps = 10, step = 0.05, label = 'predicted' }";
+        let (stage, _) = read::<Perturb>(&format!("{INPUTS}{text}")).expect("valid");
+        let plan = stage.attack.plan(stage.seed.0);
+        assert_eq!((plan.class, plan.clip, plan.seed), (AttackedClass::Predicted, Some((0.0, 1.0)), 42));
+        let attack::Method::Pgd(pgd) = plan.method else { panic!("not pgd") };
+        assert_eq!(pgd, Pgd { steps: 10, step: Step::Absolute(0.05), random_start: true, restarts: 1 });
+    }
+
+    #[test]
+    fn data_that_do_not_fit_and_ranges_that_are_none_are_faults() {
+        let faults = |features, attack: &str| -> Vec<&'static str> {
+            let (_, faults) = infer::<Perturb>(&format!("{INPUTS}attack = {attack}"), features);
+            faults.iter().map(|fault| fault.code).collect()
+        };
+        assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1 }"), [""; 0]);
+        assert_eq!(faults(9, "{ name = 'fgsm', eps = 0.1 }"), ["shape-mismatch"]);
+        assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1, clip = [1.0, 0.0] }"), ["wrong-range"]);
+        assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1, clip = [0.0] }"), ["wrong-range"]);
+        assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1, clip = [] }"), [""; 0]);
+        assert_eq!(faults(4, "{ name = 'fgsm', eps = -0.1 }"), ["out-of-range"]);
+        assert_eq!(faults(4, "{ name = 'fgms', eps = 0.1 }"), ["unknown-choice"]);
+    }
+}

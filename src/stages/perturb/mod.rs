@@ -14,8 +14,8 @@ pub use config::{AttackTable, Method, Perturb, Target};
 
 use super::artifact::{self, DataFact};
 use super::examples::examples;
-use super::tensors::weights_of;
 use crate::nn::attack::{Samples, Sweep, sweep};
+use crate::nn::weights_table::weights_from_table;
 use crate::nn::{Examples, Executor};
 
 /// Multiply-adds of a part: some seconds of work for one core.
@@ -28,7 +28,11 @@ impl StageKind for Perturb {
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
         OutputDoc { name: "results", artifact: "table", doc: "Accuracy and success by epsilon" },
-        OutputDoc { name: "samples", artifact: "table", doc: "Every sample at every epsilon, and its critical epsilon" },
+        OutputDoc {
+            name: "samples",
+            artifact: "table",
+            doc: "Every sample at every epsilon, and its critical epsilon",
+        },
         OutputDoc { name: "perturbed", artifact: "split", doc: "The samples as perturbed at the largest epsilon" },
     ];
 }
@@ -53,13 +57,14 @@ impl Stage for Perturb {
 
     fn memory(&self, inputs: &InputFacts) -> u64 {
         let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
-        let (rows, features) = data.map_or((10_000, 1_000), |d| (d.rows.unwrap_or(10_000), d.features.unwrap_or(1_000)));
+        let (rows, features) =
+            data.map_or((10_000, 1_000), |d| (d.rows.unwrap_or(10_000), d.features.unwrap_or(1_000)));
         // The samples, the perturbed ones, their box and gradients, in single precision; and the table rows.
         (rows * (features * 4 * 6 + 200 * self.attack.sizes().len())) as u64 + (16 << 20)
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let weights = weights_of(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
         let executor = Executor::<f32>::new(&weights, None).map_err(StageError::failed)?;
         let data = examples(cx, &self.data, self.samples)?;
         let macs = weights.network.macs() as u64 * self.passes();

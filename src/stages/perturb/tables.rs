@@ -64,17 +64,21 @@ fn samples_table() -> TableBuilder {
         .integer("clean_prediction")
         .integer("prediction")
         .column(ColumnSpec::boolean("clean_correct").doc("the clean sample is predicted as its label"))
-        .column(ColumnSpec::boolean("success").doc("the perturbed sample is predicted as another class than the attacked one"))
-        .column(ColumnSpec::boolean("attacked").doc("false where a smaller size had fooled it; then that result stands"))
+        .column(
+            ColumnSpec::boolean("success")
+                .doc("the perturbed sample is predicted as another class than the attacked one"),
+        )
+        .column(
+            ColumnSpec::boolean("attacked").doc("false where a smaller size had fooled it; then that result stands"),
+        )
         .column(ColumnSpec::float("linf").unit("units of the data").doc("largest change of a feature, as measured"))
         .column(ColumnSpec::float("l2").unit("units of the data").doc("Euclidean norm of the change, as measured"))
         .column(ColumnSpec::float("loss_before").nullable().doc("cross-entropy of the attacked class, clean"))
         .column(ColumnSpec::float("loss_after").nullable().doc("cross-entropy of the attacked class, perturbed"))
         .column(
-            ColumnSpec::float("critical_eps")
-                .nullable()
-                .unit("units of the data")
-                .doc("smallest tested size that fools it in this draw; 0 where it is wrong when clean; null if none does"),
+            ColumnSpec::float("critical_eps").nullable().unit("units of the data").doc(
+                "smallest tested size that fools it in this draw; 0 where it is wrong when clean; null if none does",
+            ),
         )
 }
 
@@ -220,4 +224,74 @@ fn median_critical(samples: &Table) -> Result<Measure, TableError> {
         Some(_) => Measure::undefined("beyond the largest epsilon"),
         None => Measure::undefined("no samples"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::attack::{Attack, AttackedClass, Method, Samples, SweepOptions, sweep};
+    use crate::nn::{Activation, Executor, Network};
+
+    /// Margins 0.1, 0.3 and 0.8, each undone by half of it; the fourth is wrong when clean.
+    fn parts(method: Method, draws: u64, cut: usize) -> (Vec<Table>, Weights, Examples) {
+        let net = Network::mlp(2, &[], 2, Activation::Identity, false);
+        let mut weights = Weights::zeros(&net);
+        weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
+        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let x = vec![0.5f32, 0.4, 0.5, 0.2, 0.9, 0.1, 0.1, 0.3];
+        let data = Examples { features: 2, classes: 2, x, labels: vec![0; 4], targets: None };
+        let sizes = [0.02, 0.06, 0.2];
+        let plan = Attack { method, class: AttackedClass::True, clip: Some((0.0, 1.0)), seed: 0 };
+        let tables = (0..4).step_by(cut).map(|first| {
+            let rows: Vec<usize> = (first..(first + cut).min(4)).collect();
+            let ids: Vec<u64> = rows.iter().map(|r| *r as u64).collect();
+            let part_of = data.select(&rows);
+            let run = |draw| {
+                let samples = Samples { x: &part_of.x, labels: &part_of.labels, ids: &ids, draw };
+                sweep(&executor, &samples, &plan, &sizes, SweepOptions::default()).expect("valid")
+            };
+            part(&ids, &part_of.labels, &sizes, &(0..draws).map(run).collect::<Vec<_>>()).expect("sound")
+        });
+        (tables.collect(), weights, data)
+    }
+
+    fn value(results: &Table, metric: &str, eps: f64) -> Option<f64> {
+        let (metrics, sizes) = (results.strings("metric").expect("text"), results.f64s("eps").expect("floats"));
+        let values = results.f64s("value").expect("floats");
+        let at = |r: &usize| {
+            metrics.value(*r) == metric
+                && if eps.is_nan() { sizes.is_null(*r) } else { (sizes.value(*r) - eps).abs() < 1e-12 }
+        };
+        (0..results.rows()).find(at).filter(|r| !values.is_null(*r)).map(|r| values.value(r))
+    }
+
+    #[test]
+    fn rates_are_over_the_denominators_they_name() {
+        let (parts, weights, data) = parts(Method::Fgsm, 1, 4);
+        let made = artifact(&parts, &weights, &data).expect("sound");
+        let results = made.table("results").expect("an output");
+        assert_eq!(value(results, "clean_accuracy", 0.06), Some(0.75));
+        assert_eq!(value(results, "robust_accuracy", 0.02), Some(0.75));
+        assert_eq!(value(results, "robust_accuracy", 0.06), Some(0.5));
+        assert_eq!(value(results, "robust_accuracy", 0.2), Some(0.25));
+        assert!((value(results, "attack_success_rate", 0.2).expect("defined") - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(value(results, "median_critical_eps", f64::NAN), Some(0.06));
+        let names: Vec<&str> = SAMPLES.iter().map(|(name, _)| *name).collect();
+        let samples = made.table("samples").expect("an output");
+        assert_eq!(samples.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), names);
+        assert_eq!((samples.rows(), made.table("perturbed").map(Table::rows)), (12, Some(4)));
+    }
+
+    #[test]
+    fn the_cut_into_parts_does_not_change_a_table() {
+        for (method, draws) in [(Method::Fgsm, 1), (Method::Uniform, 3)] {
+            let digests = |cut| {
+                let (parts, weights, data) = parts(method, draws, cut);
+                let made = artifact(&parts, &weights, &data).expect("sound");
+                ["results", "samples", "perturbed"].map(|name| made.table(name).map(Table::digest))
+            };
+            assert_eq!(digests(4), digests(1));
+            assert_eq!(digests(4), digests(3));
+        }
+    }
 }

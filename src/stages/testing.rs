@@ -1,0 +1,69 @@
+//! What the tests of several kinds need: a table of a spec read as a kind, and its faults at plan time.
+
+use std::sync::Arc;
+
+use duress_engine::spec::{
+    Connection, Fault, Faults, FromSpec, Node, RawSpec, Request, Scope, SourceText, Span, Surroundings, Value,
+};
+use duress_engine::stage::{Fact, InferContext, InputFacts, OutputFact, Stage};
+
+use super::artifact::DataFact;
+use crate::nn::{Activation, Network};
+
+/// Connects every input to a slot of its own, in the order they are read; the study's seed is 42.
+#[derive(Default)]
+struct Anything {
+    slots: usize,
+}
+
+impl Surroundings for Anything {
+    fn seed(&self) -> u64 {
+        42
+    }
+
+    fn definition(&mut self, _: &'static str, _: &str, _: Span, _: &mut Faults) -> Option<Node> {
+        None
+    }
+
+    fn connect(&mut self, _: &Request<'_>, _: &mut Faults) -> Option<Connection> {
+        self.slots += 1;
+        Some(Connection::Slots(vec![self.slots - 1]))
+    }
+}
+
+/// Reads `text`, the keys of one stage, as a `T`.
+pub(super) fn read<T: FromSpec>(text: &str) -> Result<(T, Node), Vec<Fault>> {
+    let mut faults = Faults::new();
+    let raw = RawSpec::parse(SourceText { name: "test".to_owned(), text: text.to_owned() }, &mut faults);
+    let mut scope = Scope { faults: &mut faults, surroundings: &mut Anything::default(), path: Vec::new() };
+    let root = Node { value: Value::Table(raw.root), span: Span { start: 0, end: text.len() } };
+    let read = T::from_spec(&root, &mut scope);
+    match read {
+        Some(stage) if faults.is_empty() => Ok((stage, root)),
+        _ => Err(faults.sorted()),
+    }
+}
+
+/// The facts and faults of a stage over a network of 4 inputs, two hidden layers and 3 outputs, and data of `features`.
+pub(super) fn infer<T: FromSpec + Stage>(text: &str, features: usize) -> (Vec<OutputFact>, Vec<Fault>) {
+    let (stage, table) = match read::<T>(text) {
+        Ok(read) => read,
+        Err(faults) => return (Vec::new(), faults),
+    };
+    let network = Network::mlp(4, &[5, 5], 3, Activation::relu(), false);
+    let weights =
+        Fact { artifact: "weights", columns: Vec::new(), metrics: Vec::new(), known: Some(Arc::new(network)) };
+    let data = DataFact { features: Some(features), classes: Some(3), regression: false, rows: Some(50) };
+    let inputs = InputFacts { slots: vec![Some(weights), Some(data.split())] };
+    let mut faults = Faults::new();
+    let facts = stage.infer(&mut InferContext { inputs: &inputs, faults: &mut faults, table: &table });
+    (facts, faults.sorted())
+}
+
+/// The configuration that a table means, as it enters the key.
+pub(super) fn key<T: FromSpec + Stage>(text: &str) -> duress_cache::Tree {
+    match read::<T>(text) {
+        Ok((stage, _)) => stage.config(),
+        Err(faults) => panic!("{faults:?}"),
+    }
+}
