@@ -275,3 +275,109 @@ impl ContentHash for () {
         hasher.variant("unit");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Framing by hand: what the documentation at the top says, byte by byte.
+    fn framed(pieces: &[&[u8]]) -> String {
+        blake3::hash(&pieces.concat()).to_hex().to_string()
+    }
+
+    const fn le(value: u64) -> [u8; 8] {
+        value.to_le_bytes()
+    }
+
+    #[test]
+    fn values_feed_the_bytes_that_the_documentation_promises() {
+        assert_eq!("ab".digest().to_string(), framed(&[&le(2), b"ab"]));
+        assert_eq!(7_u8.digest().to_string(), framed(&[&le(7)]));
+        assert_eq!((-1_i32).digest().to_string(), framed(&[&[255; 8]]));
+        assert_eq!(1.5_f64.digest().to_string(), framed(&[&le(0x3ff8_0000_0000_0000)]));
+        assert_eq!(Some(true).digest().to_string(), framed(&[&le(4), b"Some", &[1]]));
+        assert_eq!(None::<bool>.digest().to_string(), framed(&[&le(4), b"None"]));
+        assert_eq!(vec!["a", "b"].digest().to_string(), framed(&[&le(2), &le(1), b"a", &le(1), b"b"]));
+        assert_eq!(("a", 1_u8).digest().to_string(), framed(&[&le(5), b"tuple", &le(2), &le(1), b"a", &le(1)]));
+        assert_eq!(BTreeMap::from([("k", 1_u8)]).digest().to_string(), framed(&[&le(1), &le(1), b"k", &le(1)]));
+    }
+
+    #[test]
+    fn digests_are_those_of_the_first_release() {
+        let nested = (vec![Some("a"), None], BTreeMap::from([("x".to_owned(), 0.5_f64)]), -3_i64, true);
+        assert_eq!("".digest().to_string(), "71e0a99173564931c0b8acc52d2685a8e39c64dc52e3d02390fdac2a12b155cb");
+        assert_eq!(nested.digest().to_string(), "956df7701586e5b8229252db158b12f75e0e513c6b01cc3d218242498bc9f94f");
+    }
+
+    #[test]
+    fn where_one_value_ends_and_the_next_begins_is_part_of_the_hash() {
+        assert_ne!(("ab", "cd").digest(), ("a", "bcd").digest());
+        assert_ne!(vec!["ab", "cd"].digest(), vec!["abcd"].digest());
+        assert_ne!((vec![1], vec![2, 3]).digest(), (vec![1, 2], vec![3]).digest());
+        assert_ne!(((1, 2), 3).digest(), (1, (2, 3)).digest());
+    }
+
+    #[test]
+    fn nothing_differs_from_zero_and_from_empty() {
+        assert_ne!(None::<i64>.digest(), 0_i64.digest());
+        assert_ne!(Some(0_i64).digest(), 0_i64.digest());
+        assert_ne!(Vec::<i64>::new().digest(), ().digest());
+        assert_ne!(Some(None::<i64>).digest(), None::<Option<i64>>.digest());
+    }
+
+    #[test]
+    fn floats_hash_by_their_bits_but_all_nans_are_one() {
+        assert_ne!(0.0_f64.digest(), (-0.0_f64).digest());
+        assert_eq!(f64::NAN.digest(), (-f64::NAN).digest());
+        assert_eq!(f64::NAN.digest(), f64::from_bits(0x7ff0_0000_0000_0001).digest());
+        assert_eq!(f32::NAN.digest(), f64::NAN.digest());
+        assert_ne!(0.1_f32.digest(), 0.1_f64.digest());
+    }
+
+    #[test]
+    fn width_and_ownership_have_no_meaning() {
+        assert_eq!(7_u8.digest(), 7_i64.digest());
+        assert_eq!("a".digest(), Arc::new(Box::new("a".to_owned())).digest());
+        assert_eq!(vec![1, 2].digest(), [1, 2].as_slice().digest());
+    }
+
+    #[test]
+    fn a_digest_reads_back_from_its_one_spelling() {
+        let digest = Digest::of_bytes(b"");
+        let text = digest.to_string();
+        // The published hash of the empty input, BLAKE3 test vectors.
+        assert_eq!(text, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+        assert_eq!(text.parse(), Ok(digest));
+        assert_eq!(digest.short(), "af1349b9f5f9");
+        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
+        for wrong in
+            [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), "../../x".to_owned(), String::new()]
+        {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+        assert_eq!(Digest::of_reader(&b"abc"[..]).unwrap(), (Digest::of_bytes(b"abc"), 3));
+    }
+
+    /// Values nested at random.
+    fn nested() -> impl Strategy<Value = crate::Tree> {
+        crate::tree::any_tree()
+    }
+
+    proptest! {
+        #[test]
+        fn different_values_have_different_digests(a in nested(), b in nested()) {
+            prop_assert_eq!(a == b, a.digest() == b.digest());
+        }
+
+        #[test]
+        fn different_lists_of_text_have_different_digests(
+            a in prop::collection::vec(prop::collection::vec("[ab]{0,2}", 0..3), 0..3),
+            b in prop::collection::vec(prop::collection::vec("[ab]{0,2}", 0..3), 0..3),
+        ) {
+            prop_assert_eq!(a == b, a.digest() == b.digest());
+        }
+    }
+}

@@ -195,3 +195,103 @@ pub fn part_key(whole: &Key, part: &Tree) -> Key {
     part.feed(&mut hasher);
     Key(hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts() -> KeyParts {
+        let digest = |text: &str| Digest::of_bytes(text.as_bytes());
+        let input = |field: &str, labels: &str, of: &str| InputPart {
+            field: field.to_owned(),
+            labels: labels.to_owned(),
+            digest: digest(of),
+        };
+        KeyParts {
+            kind: "train".to_owned(),
+            revision: 3,
+            config: Tree::map([("lr", Tree::from(1e-3)), ("hidden", Tree::from(vec![300, 100]))]),
+            inputs: vec![input("data", "", "images"), input("nets", "net=1", "one"), input("nets", "net=2", "two")],
+            sources: vec![SourcePart { name: "train-images".to_owned(), digest: digest("file") }],
+            device: None,
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_the_first_release() {
+        assert_eq!(parts().key().to_string(), "102ade9d4bd0639157aba5077b199417e508fc737283b26a0b2419a36af06925");
+        let part = part_key(&parts().key(), &Tree::map([("chunk", 1)]));
+        assert_eq!(part.to_string(), "16507176290b56b4976c98c1b060f761986c14057e5b395a7ed3c9feb8a062e0");
+    }
+
+    #[test]
+    fn every_part_is_in_the_key() {
+        let changes: Vec<fn(&mut KeyParts)> = vec![
+            |parts| parts.kind = "prune".to_owned(),
+            |parts| parts.revision = 4,
+            |parts| parts.config = Tree::Null,
+            |parts| parts.inputs[0].field = "images".to_owned(),
+            |parts| parts.inputs[1].labels = "net=3".to_owned(),
+            |parts| parts.inputs[0].digest = Digest::of_bytes(b"other"),
+            |parts| parts.inputs.swap(1, 2),
+            |parts| drop(parts.inputs.pop()),
+            |parts| parts.sources[0].name = "test-images".to_owned(),
+            |parts| parts.sources[0].digest = Digest::of_bytes(b"other"),
+            |parts| drop(parts.sources.pop()),
+            |parts| parts.device = Some("cuda".to_owned()),
+        ];
+        let mut keys = vec![parts().key()];
+        for change in changes {
+            let mut changed = parts();
+            change(&mut changed);
+            assert!(!keys.contains(&changed.key()), "{changed:?}");
+            keys.push(changed.key());
+        }
+    }
+
+    #[test]
+    fn parts_read_back_from_json_with_their_key() {
+        let json = serde_json::to_string(&parts()).unwrap();
+        let read: KeyParts = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.key(), parts().key());
+    }
+
+    #[test]
+    fn differences_name_each_part_with_its_old_and_new_value() {
+        let mut newer = parts();
+        newer.revision = 4;
+        newer.config = Tree::map([("lr", Tree::from(1e-2)), ("hidden", Tree::from(vec![300])), ("seed", 1.into())]);
+        newer.inputs[2].digest = Digest::of_bytes(b"three");
+        newer.sources.clear();
+        newer.device = Some("cuda".to_owned());
+        let shown: Vec<_> = parts()
+            .differences(&newer)
+            .into_iter()
+            .map(|it| format!("{}: {} -> {}", it.part, it.old.unwrap_or_default(), it.new.unwrap_or_default()))
+            .collect();
+        let short = |text: &str| Digest::of_bytes(text.as_bytes()).short();
+        assert_eq!(
+            shown,
+            [
+                "revision: 3 -> 4".to_owned(),
+                "hidden[1]: 100 -> ".to_owned(),
+                "lr: 0.001 -> 0.01".to_owned(),
+                "seed:  -> 1".to_owned(),
+                format!("input nets[net=2]: {} -> {}", short("two"), short("three")),
+                format!("source train-images: {} -> ", short("file")),
+                "device:  -> cuda".to_owned(),
+            ]
+        );
+        assert_eq!(parts().differences(&parts()), []);
+    }
+
+    #[test]
+    fn a_part_has_its_own_key_for_every_whole_and_chunk() {
+        let (one, two) = (parts().key(), Key::new(Digest::of_bytes(b"two")));
+        let (a, b) = (Tree::from(1), Tree::from(2));
+        let keys = [part_key(&one, &a), part_key(&one, &b), part_key(&two, &a), one, two];
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key));
+        }
+    }
+}

@@ -7,19 +7,30 @@
 //! what a user should hear of is returned as an error or as a [`Finding`].
 
 mod artifact;
+mod bundle;
 mod content_hash;
 mod disk;
+mod files;
+mod gc;
 mod key;
+mod layout;
+mod lock;
 mod memory;
+mod sealed;
 mod store;
 mod table;
 mod tree;
+mod verify;
+mod walk;
 
 pub use artifact::{Artifact, Entry, Provenance, TableRef};
+pub use bundle::{ImportReport, export, import};
 pub use content_hash::{ContentHash, Digest, DigestError, Hasher};
 pub use disk::DiskStore;
+pub use gc::{GcPolicy, GcReport, Reason, Removed, gc};
 pub use key::{Difference, InputPart, KEY_FORMAT, Key, KeyParts, SourcePart, part_key};
 pub use memory::MemoryStore;
 pub use store::{Finding, LockGuard, Store, StoreError, StudyRecord};
 pub use table::{Cell, ColumnSpec, SCHEMA_VERSION, SCHEMA_VERSION_KEY, Table, TableBuilder, TableError};
 pub use tree::Tree;
+pub use verify::{DamagedObject, VerifyReport, verify};

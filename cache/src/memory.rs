@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::artifact::{Artifact, Entry, Provenance, TableRef};
+use crate::artifact::{Entry, TableRef};
 use crate::content_hash::Digest;
-use crate::key::{Key, KeyParts};
+use crate::key::Key;
 use crate::store::{Finding, Findings, Held, LockGuard, Store, StoreError, StudyRecord};
-use crate::table::Table;
 
 /// Keeps everything in memory, as the bytes that would be files.
 #[derive(Debug, Default)]
@@ -24,6 +23,12 @@ struct Shelf {
     entries: BTreeMap<Key, Entry>,
     objects: BTreeMap<Digest, Bytes>,
     records: BTreeMap<String, StudyRecord>,
+}
+
+impl Shelf {
+    fn has(&self, table: &TableRef) -> bool {
+        self.objects.get(&table.object).is_some_and(|object| object.len() as u64 == table.bytes)
+    }
 }
 
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,7 +57,7 @@ impl Store for MemoryStore {
         let shelf = open(&self.shelf);
         let Some(entry) = shelf.entries.get(key) else { return Ok(None) };
         for table in entry.tables.values() {
-            if shelf.objects.get(&table.object).is_none_or(|object| object.len() as u64 != table.bytes) {
+            if !shelf.has(table) {
                 self.findings.add(Finding::MissingObject { key: *key, object: table.object });
                 return Ok(None);
             }
@@ -60,40 +65,43 @@ impl Store for MemoryStore {
         Ok(Some(entry.clone()))
     }
 
-    fn put(
-        &self,
-        parts: KeyParts,
-        key: &Key,
-        artifact: &Artifact,
-        provenance: Provenance,
-    ) -> Result<Entry, StoreError> {
-        let mut tables = BTreeMap::new();
-        for (name, table) in &artifact.tables {
-            let bytes = Bytes::from(table.to_parquet()?);
-            let object = Digest::of_bytes(&bytes);
-            let reference =
-                TableRef { digest: table.digest(), object, bytes: bytes.len() as u64, rows: table.rows() as u64 };
-            open(&self.shelf).objects.insert(object, bytes);
-            tables.insert(name.clone(), reference);
+    fn object(&self, entry: &Entry, name: &str) -> Result<Bytes, StoreError> {
+        let object = entry.reference(name)?.object;
+        match open(&self.shelf).objects.get(&object).cloned() {
+            Some(bytes) if Digest::of_bytes(&bytes) == object => return Ok(bytes),
+            Some(_) => {}
+            None => {
+                self.findings.add(Finding::MissingObject { key: entry.key, object });
+                return Err(StoreError::Gone { key: entry.key, table: name.to_owned() });
+            }
         }
-        let entry = Entry { key: *key, parts, tables, provenance };
-        open(&self.shelf).entries.insert(*key, entry.clone());
-        Ok(entry)
+        Err(self.set_aside(entry, name, "its bytes have another digest"))
     }
 
-    fn table(&self, entry: &Entry, name: &str) -> Result<Table, StoreError> {
-        let reference = entry.reference(name)?;
-        let object = reference.object;
-        let Some(bytes) = open(&self.shelf).objects.get(&object).cloned() else {
-            return Err(StoreError::Gone { key: entry.key, table: name.to_owned() });
+    fn set_aside(&self, entry: &Entry, name: &str, reason: &str) -> StoreError {
+        let object = match entry.reference(name) {
+            Ok(table) => table.object,
+            Err(error) => return error,
         };
-        if Digest::of_bytes(&bytes) != object {
-            open(&self.shelf).objects.remove(&object);
-            self.findings.add(Finding::CorruptObject { key: entry.key, object, aside: None });
-            let reason = "its bytes have another digest".to_owned();
-            return Err(StoreError::Corrupt { key: entry.key, table: name.to_owned(), object, aside: None, reason });
+        open(&self.shelf).objects.remove(&object);
+        self.findings.add(Finding::CorruptObject { key: entry.key, object, aside: None });
+        let reason = reason.to_owned();
+        StoreError::Corrupt { key: entry.key, table: name.to_owned(), object, aside: None, reason }
+    }
+
+    fn put_object(&self, bytes: &Bytes) -> Result<Digest, StoreError> {
+        let object = Digest::of_bytes(bytes);
+        open(&self.shelf).objects.insert(object, bytes.clone());
+        Ok(object)
+    }
+
+    fn put_entry(&self, entry: &Entry) -> Result<(), StoreError> {
+        let mut shelf = open(&self.shelf);
+        if let Some((name, _)) = entry.tables.iter().find(|(_, table)| !shelf.has(table)) {
+            return Err(StoreError::Gone { key: entry.key, table: name.clone() });
         }
-        Ok(Table::from_parquet(bytes)?)
+        shelf.entries.insert(entry.key, entry.clone());
+        Ok(())
     }
 
     fn try_lock(&self, key: &Key) -> Result<Option<LockGuard>, StoreError> {

@@ -6,9 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{Artifact, Entry, Provenance};
+use crate::artifact::{Artifact, Entry, Provenance, TableRef};
 use crate::content_hash::Digest;
 use crate::key::{Key, KeyParts};
 use crate::table::{Table, TableError};
@@ -26,16 +27,60 @@ pub trait Store: Send + Sync {
     /// whole or not at all, and takes the place of what was kept there.
     ///
     /// # Errors
-    /// [`StoreError::Full`] and other failures to write; nothing is left behind.
-    fn put(&self, parts: KeyParts, key: &Key, artifact: &Artifact, provenance: Provenance)
-    -> Result<Entry, StoreError>;
+    /// [`StoreError::Full`] and other failures to write; no half-written file is left behind.
+    fn put(
+        &self,
+        parts: KeyParts,
+        key: &Key,
+        artifact: &Artifact,
+        provenance: Provenance,
+    ) -> Result<Entry, StoreError> {
+        let mut tables = BTreeMap::new();
+        for (name, table) in &artifact.tables {
+            let bytes = Bytes::from(table.to_parquet()?);
+            let reference = TableRef {
+                digest: table.digest(),
+                object: self.put_object(&bytes)?,
+                bytes: bytes.len() as u64,
+                rows: table.rows() as u64,
+            };
+            tables.insert(name.clone(), reference);
+        }
+        let entry = Entry { key: *key, parts, tables, provenance };
+        self.put_entry(&entry)?;
+        Ok(entry)
+    }
 
     /// Reads one table of an entry and compares it with its digest.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where it does not match: it is set aside, and [`Store::entry`] knows it no more.
-    /// [`StoreError::NoTable`] where the entry has no table of that name.
-    fn table(&self, entry: &Entry, name: &str) -> Result<Table, StoreError>;
+    /// [`StoreError::Gone`] where its file is no longer there, [`StoreError::NoTable`] where the entry never had it.
+    fn table(&self, entry: &Entry, name: &str) -> Result<Table, StoreError> {
+        let bytes = self.object(entry, name)?;
+        Table::from_parquet(bytes).map_err(|error| self.set_aside(entry, name, &error.to_string()))
+    }
+
+    /// The Parquet file of one table of an entry, compared with its digest.
+    ///
+    /// # Errors
+    /// Those of [`Store::table`].
+    fn object(&self, entry: &Entry, name: &str) -> Result<Bytes, StoreError>;
+
+    /// Moves a table of an entry out of the way and says so as [`StoreError::Corrupt`].
+    fn set_aside(&self, entry: &Entry, name: &str, reason: &str) -> StoreError;
+
+    /// Keeps the bytes of a Parquet file under their digest, for an entry to refer to.
+    ///
+    /// # Errors
+    /// Those of [`Store::put`].
+    fn put_object(&self, bytes: &Bytes) -> Result<Digest, StoreError>;
+
+    /// Keeps an entry whose objects are there.
+    ///
+    /// # Errors
+    /// Those of [`Store::put`], and [`StoreError::Gone`] where an object is missing.
+    fn put_entry(&self, entry: &Entry) -> Result<(), StoreError>;
 
     /// Asks to be the one who computes `key`; `None` while another thread or process holds the lock. The lock ends with
     /// the guard, or with the process.
@@ -143,8 +188,14 @@ pub enum StoreError {
         /// Why not.
         reason: String,
     },
-    /// A bundle that cannot be trusted or understood.
-    #[error("import `{}`: {reason}; export it again", .path.display())]
+    /// A result that is not there.
+    #[error("find {key}: the cache does not hold it whole; run the study first")]
+    NoEntry {
+        /// Its key.
+        key: Key,
+    },
+    /// A bundle that cannot be made, trusted or understood.
+    #[error("use bundle `{}`: {reason}", .path.display())]
     Bundle {
         /// The bundle.
         path: PathBuf,
@@ -243,7 +294,11 @@ pub(crate) struct Findings(Mutex<(BTreeSet<Finding>, Vec<Finding>)>);
 impl Findings {
     pub(crate) fn add(&self, finding: Finding) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.0.insert(finding.clone()) {
+        // What was set aside as damaged is missing ever after; that is no news.
+        let known = matches!(&finding, Finding::MissingObject { object: missing, .. } if inner.0.iter().any(
+            |told| matches!(told, Finding::CorruptObject { object, .. } if object == missing),
+        ));
+        if !known && inner.0.insert(finding.clone()) {
             inner.1.push(finding);
         }
     }

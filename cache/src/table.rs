@@ -3,11 +3,14 @@
 mod builder;
 mod digest;
 mod file;
+#[cfg(test)]
+mod samples;
 
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
@@ -104,7 +107,8 @@ impl Table {
                 return Err(TableError::Mismatch(format!("a batch has {found} columns and not {expected}")));
             }
             // The batch takes the table's schema, so that names and metadata are said once.
-            let batch = RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)
                 .map_err(|error| TableError::Mismatch(error.to_string()))?;
             if batch.num_rows() > 0 {
                 own.push(batch);
@@ -325,4 +329,50 @@ fn describe(schema: &Schema) -> String {
     let fields: Vec<_> =
         schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect();
     fields.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{cut, every_type};
+    use super::*;
+
+    #[test]
+    fn columns_are_read_by_name_across_batches() {
+        let table = cut(&every_type(), &[2, 5]);
+        assert_eq!((table.rows(), table.batches().len()), (9, 3));
+        assert_eq!(table.i64s("i64").unwrap().values(), &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(table.strings("utf8").unwrap().iter().nth(3), Some(Some("ü")));
+        assert_eq!(table.one_batch().unwrap(), every_type());
+    }
+
+    #[test]
+    fn what_a_column_lacks_is_named() {
+        let table = cut(&every_type(), &[]);
+        let missing = table.f64s("valeu").unwrap_err().to_string();
+        assert!(missing.starts_with("find a column named `valeu`: the table has bool, i8, "), "{missing}");
+        let wrong = table.f64s("utf8").unwrap_err().to_string();
+        assert_eq!(wrong, "read column `utf8` as 64-bit floats: it holds Utf8; ask for that type, or cast the column");
+        assert!(matches!(table.f32_lists("list"), Err(TableError::Null { row: 1, .. })));
+        assert!(matches!(table.f32_lists("i64"), Err(TableError::ColumnType { .. })));
+        assert!(matches!(table.i64_lists("fixed"), Err(TableError::Null { row: 0, .. })));
+    }
+
+    #[test]
+    fn tables_of_one_kind_are_put_together_and_others_are_not() {
+        let batch = every_type();
+        let (head, tail) = (cut(&batch.slice(0, 4), &[]), cut(&batch.slice(4, 5), &[]));
+        assert_eq!(Table::concat(&[head.clone(), tail]).unwrap(), cut(&batch, &[]));
+        let narrow = cut(&batch.project(&[0, 1]).unwrap(), &[]);
+        let error = Table::concat(&[narrow, head]).unwrap_err().to_string();
+        assert!(error.contains("one has (bool: Boolean, i8: Int8) and another has"), "{error}");
+        assert!(Table::concat(&[]).is_err());
+    }
+
+    #[test]
+    fn an_empty_batch_leaves_no_trace() {
+        let batch = every_type();
+        let table = Table::new(batch.schema(), vec![batch.slice(0, 0), batch.clone(), batch.slice(9, 0)]).unwrap();
+        assert_eq!(table.batches().len(), 1);
+        assert_eq!(table, cut(&batch, &[]));
+    }
 }

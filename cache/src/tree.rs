@@ -291,3 +291,103 @@ impl<T: Into<Tree>> From<Option<T>> for Tree {
         value.map_or(Self::Null, Into::into)
     }
 }
+
+/// Trees at random, small enough that equal ones come up.
+#[cfg(test)]
+pub(crate) fn any_tree() -> impl proptest::strategy::Strategy<Value = Tree> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(Tree::Null),
+        any::<bool>().prop_map(Tree::Bool),
+        (-2_i64..2).prop_map(Tree::Integer),
+        prop_oneof![Just(0.0), Just(1.0), Just(-1.0), any::<f64>().prop_filter("NaN equals nothing", |f| !f.is_nan())]
+            // -0.0 equals 0.0 but is another value.
+            .prop_map(|float: f64| Tree::Float(if float == 0.0 { 0.0 } else { float })),
+        "[ab$]{0,2}".prop_map(Tree::String),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Tree::List),
+            prop::collection::btree_map("[ab]{0,2}|\\$?\\$float", inner, 0..4).prop_map(Tree::Map),
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn config() -> Tree {
+        Tree::map([
+            ("optimizer", Tree::map([("adam", Tree::map([("lr", 1e-3)]))])),
+            ("hidden", Tree::from(vec![300, 100])),
+            ("bias", Tree::from(false)),
+            ("mask", Tree::Null),
+            ("init", Tree::from("glorot \"uniform\"")),
+            ("empty", Tree::List(Vec::new())),
+            ("a b", Tree::from(1.0)),
+        ])
+    }
+
+    #[test]
+    fn a_tree_prints_like_an_inline_table() {
+        assert_eq!(
+            config().to_string(),
+            r#"{ "a b" = 1.0, bias = false, empty = [], hidden = [300, 100], init = "glorot \"uniform\"", mask = null, optimizer = { adam = { lr = 0.001 } } }"#
+        );
+        assert_eq!(Tree::Float(f64::NEG_INFINITY).to_string(), "-inf");
+        assert_eq!(Tree::Float(1e-9).to_string(), "1e-9");
+    }
+
+    #[test]
+    fn leaves_have_dotted_paths() {
+        let leaves = config().leaves();
+        let shown: Vec<_> = leaves.iter().map(|(path, value)| format!("{path}: {value}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "\"a b\": 1.0",
+                "bias: false",
+                "empty: []",
+                "hidden[0]: 300",
+                "hidden[1]: 100",
+                "init: \"glorot \\\"uniform\\\"\"",
+                "mask: null",
+                "optimizer.adam.lr: 0.001",
+            ]
+        );
+        assert_eq!(Tree::from(3).leaves(), [(String::new(), "3".to_owned())]);
+    }
+
+    #[test]
+    fn an_integral_float_is_no_integer_and_stays_a_float_as_json() {
+        assert_ne!(Tree::Float(1.0).digest(), Tree::Integer(1).digest());
+        assert_eq!(serde_json::to_string(&Tree::Float(1.0)).unwrap(), "1.0");
+        for float in [1.0, 1e300, -0.0, 0.1, f64::MIN_POSITIVE, f64::MAX, f64::INFINITY, f64::NAN] {
+            let json = serde_json::to_string(&Tree::Float(float)).unwrap();
+            assert_eq!(serde_json::from_str::<Tree>(&json).unwrap().digest(), Tree::Float(float).digest(), "{json}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_no_tree_is_refused() {
+        for wrong in ["18446744073709551615", r#"{"$float":"one"}"#, r#"{"$float":1}"#, "[", "nan"] {
+            assert!(serde_json::from_str::<Tree>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_tree_reads_back_from_json(tree in any_tree()) {
+            let json = serde_json::to_string(&tree).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Tree>(&json).unwrap(), tree);
+        }
+
+        #[test]
+        fn different_leaves_mean_different_trees(a in any_tree(), b in any_tree()) {
+            prop_assert_eq!(a == b, a.leaves() == b.leaves());
+        }
+    }
+}

@@ -348,3 +348,63 @@ impl Column {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_out_as_they_went_in() {
+        let mut builder = TableBuilder::new()
+            .text("name")
+            .column(ColumnSpec::float("value").nullable().unit("1").doc("a share"))
+            .integer("n")
+            .boolean("certified")
+            .floats("values")
+            .integers("shape")
+            .metadata("title", "weights");
+        builder
+            .push(["a".into(), 0.5.into(), 3_i64.into(), true.into(), vec![1.0_f32, 2.0].into(), vec![2_i64].into()])
+            .unwrap();
+        builder
+            .push(["b".into(), Cell::Null, 4_usize.into(), false.into(), Cell::Floats(vec![]), vec![0_i64].into()])
+            .unwrap();
+        assert_eq!(builder.rows(), 2);
+        let table = builder.finish().unwrap();
+        assert_eq!(table.strings("name").unwrap().value(1), "b");
+        assert_eq!(table.f64s("value").unwrap().iter().collect::<Vec<_>>(), [Some(0.5), None]);
+        assert_eq!(table.i64s("n").unwrap().values(), &[3, 4]);
+        assert!(table.bools("certified").unwrap().value(0));
+        assert_eq!(table.f32_lists("values").unwrap()[0].values(), &[1.0, 2.0]);
+        assert_eq!(table.i64_lists("shape").unwrap()[1].values(), &[0]);
+        assert_eq!(table.metadata("title"), Some("weights"));
+        let value = table.schema().field_with_name("value").unwrap();
+        assert_eq!((value.metadata()["unit"].as_str(), value.metadata()["doc"].as_str()), ("1", "a share"));
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_is_refused_and_leaves_no_trace() {
+        let mut builder = TableBuilder::new().text("name").float("value");
+        let shown = |error: TableError| error.to_string();
+        assert_eq!(
+            shown(builder.push(["a".into()]).unwrap_err()),
+            "add row 0: it has 1 cells for 2 columns; push one cell for every column, in their order"
+        );
+        assert_eq!(
+            shown(builder.push(["a".into(), 1_i64.into()]).unwrap_err()),
+            "add row 0: column `value` does not take an integer; push one cell for every column, in their order"
+        );
+        assert_eq!(
+            shown(builder.push(["a".into(), None::<f64>.into()]).unwrap_err()),
+            "add row 0: column `value` does not take null; push one cell for every column, in their order"
+        );
+        builder.push(["a".into(), 1.0.into()]).unwrap();
+        assert_eq!(builder.finish().unwrap().rows(), 1);
+    }
+
+    #[test]
+    fn a_table_without_rows_or_without_columns_is_a_table() {
+        assert_eq!(TableBuilder::new().text("name").finish().unwrap().rows(), 0);
+        assert_eq!(TableBuilder::new().finish().unwrap().rows(), 0);
+    }
+}

@@ -244,3 +244,164 @@ fn lists<O: OffsetSizeTrait>(hasher: &mut Hasher, child: &DataType, segments: &[
     });
     feed_column(hasher, child, &children);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+    use arrow::buffer::NullBuffer;
+    use proptest::prelude::*;
+
+    use super::super::samples::{cut, every_type};
+    use super::*;
+
+    fn one(name: &str, column: ArrayRef) -> Table {
+        Table::from_batch(RecordBatch::try_from_iter_with_nullable([(name, column, true)]).unwrap()).unwrap()
+    }
+
+    fn floats(values: Vec<Option<f64>>) -> Table {
+        one("value", Arc::new(Float64Array::from(values)))
+    }
+
+    #[test]
+    fn a_digest_is_over_the_bytes_that_the_documentation_promises() {
+        let column = Int64Array::from(vec![Some(5), None, Some(-1)]);
+        let le = |value: u64| value.to_le_bytes();
+        let fed = [
+            &le(12)[..],
+            b"duress table",
+            &le(1),
+            &le(0), // no metadata
+            &le(1), // one column
+            &le(1),
+            b"n",
+            &[1],
+            &le(0),
+            &le(5),
+            b"int64",
+            &le(3), // rows
+            &le(1), // nulls, and where
+            &le(1),
+            &5_i64.to_le_bytes(),
+            &(-1_i64).to_le_bytes(),
+        ]
+        .concat();
+        assert_eq!(one("n", Arc::new(column)).digest().to_string(), blake3::hash(&fed).to_hex().as_str());
+    }
+
+    #[test]
+    fn digests_are_those_of_the_first_release() {
+        assert_eq!(
+            cut(&every_type(), &[]).digest().to_string(),
+            "bb7d9abac0adc562e3960e3559f11acc0c941167ad4d0f56419f10214126937e"
+        );
+    }
+
+    #[test]
+    fn the_name_the_type_nullability_and_metadata_are_part_of_it() {
+        let base = floats(vec![Some(1.0)]);
+        let column = base.column("value").unwrap();
+        let field = || Field::new("value", DataType::Float64, true);
+        let of = |field: Field, metadata: HashMap<String, String>| {
+            let schema = Arc::new(Schema::new_with_metadata(vec![field], metadata));
+            Table::from_batch(RecordBatch::try_new(schema, vec![column.clone()]).unwrap()).unwrap().digest()
+        };
+        let unit = HashMap::from([("unit".to_owned(), "s".to_owned())]);
+        assert_eq!(of(field(), HashMap::new()), base.digest());
+        let others = [
+            of(field().with_name("values"), HashMap::new()),
+            of(field().with_nullable(false), HashMap::new()),
+            of(field().with_metadata(unit.clone()), HashMap::new()),
+            of(field(), unit),
+            one("value", Arc::new(Int64Array::from(vec![1]))).digest(),
+            one("value", Arc::new(Int64Array::from_iter([Some(0x3ff0_0000_0000_0000)]))).digest(),
+        ];
+        for (index, other) in others.iter().enumerate() {
+            assert_ne!(*other, base.digest(), "{index}");
+            assert!(!others[..index].contains(other), "{index}");
+        }
+    }
+
+    #[test]
+    fn metadata_has_no_order() {
+        let table = floats(vec![Some(1.0)]);
+        let with = |keys: [&str; 8]| {
+            keys.iter().fold(table.clone(), |table, key| table.with_metadata(*key, "x").unwrap()).digest()
+        };
+        let keys = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let mut backwards = keys;
+        backwards.reverse();
+        assert_eq!(with(keys), with(backwards));
+    }
+
+    #[test]
+    fn nulls_and_nans_are_canonical_and_unlike_zero() {
+        let odd = f64::from_bits(0x7ff0_0000_0000_0001);
+        assert_eq!(floats(vec![Some(odd)]).digest(), floats(vec![Some(-f64::NAN)]).digest());
+        // What lies under a null is never seen.
+        let under = |value: f64| Float64Array::new(vec![1.0, value].into(), Some(NullBuffer::from(vec![true, false])));
+        assert_eq!(one("x", Arc::new(under(3.0))).digest(), one("x", Arc::new(under(4.0))).digest());
+        let different = [vec![None], vec![Some(0.0)], vec![Some(-0.0)], vec![Some(f64::NAN)], vec![None, None], vec![]];
+        let digests: Vec<_> = different.into_iter().map(|values| floats(values).digest()).collect();
+        for (index, digest) in digests.iter().enumerate() {
+            assert!(!digests[..index].contains(digest), "{index}");
+        }
+        assert_ne!(floats(vec![None, Some(1.0)]).digest(), floats(vec![Some(1.0), None]).digest());
+    }
+
+    #[test]
+    fn what_lies_under_a_null_struct_is_never_seen() {
+        let of = |hidden: &str| {
+            let inner: ArrayRef = Arc::new(StringArray::from(vec!["a", hidden]));
+            let fields = vec![Field::new("s", DataType::Utf8, false)].into();
+            one("x", Arc::new(StructArray::new(fields, vec![inner], Some(NullBuffer::from(vec![true, false])))))
+        };
+        assert_eq!(of("b").digest(), of("c").digest());
+    }
+
+    #[test]
+    fn text_is_framed() {
+        let of = |values: Vec<&str>| one("x", Arc::new(StringArray::from(values))).digest();
+        assert_ne!(of(vec!["ab", "cd"]), of(vec!["a", "bcd"]));
+        assert_ne!(of(vec!["", "a"]), of(vec!["a", ""]));
+    }
+
+    #[test]
+    fn the_order_of_rows_and_of_columns_is_part_of_it() {
+        let batch = every_type();
+        let reversed: Vec<u64> = (0..9).rev().collect();
+        let rows = arrow::array::UInt64Array::from(reversed);
+        let taken = arrow::compute::take_record_batch(&batch, &rows).unwrap();
+        assert_ne!(cut(&taken, &[]).digest(), cut(&batch, &[]).digest());
+        let columns: Vec<usize> = (0..batch.num_columns()).rev().collect();
+        assert_ne!(cut(&batch.project(&columns).unwrap(), &[]).digest(), cut(&batch, &[]).digest());
+    }
+
+    #[test]
+    fn types_that_tables_do_not_have_are_refused_by_name() {
+        let nested = Field::new("t", DataType::Date32, true);
+        let list = Field::new("outer", DataType::List(Arc::new(nested)), true);
+        let error = Table::new(Arc::new(Schema::new(vec![list])), vec![]).unwrap_err();
+        assert!(error.to_string().starts_with("keep column `outer.t` of type Date32: use booleans"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn where_batches_end_has_no_meaning(mut cuts in prop::collection::vec(0_usize..=9, 0..5)) {
+            cuts.sort_unstable();
+            let batch = every_type();
+            prop_assert_eq!(cut(&batch, &cuts).digest(), cut(&batch, &[]).digest());
+        }
+
+        #[test]
+        fn different_columns_have_different_digests(
+            a in prop::collection::vec(prop::option::of(0_i64..3), 0..4),
+            b in prop::collection::vec(prop::option::of(0_i64..3), 0..4),
+        ) {
+            let of = |values: &[Option<i64>]| one("x", Arc::new(Int64Array::from(values.to_vec()))).digest();
+            prop_assert_eq!(a == b, of(&a) == of(&b));
+        }
+    }
+}

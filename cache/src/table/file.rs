@@ -129,3 +129,115 @@ fn read(bytes: Bytes) -> Result<Table, TableError> {
     let batches: Result<Vec<_>, _> = reader.collect();
     Table::new(Arc::new(schema), batches.map_err(|error| TableError::File(error.to_string()))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float32Array, ListArray};
+    use arrow::datatypes::Float32Type;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::super::TableBuilder;
+    use super::super::builder::ColumnSpec;
+    use super::super::samples::{cut, every_type};
+    use super::*;
+
+    fn read_back(table: &Table) -> Table {
+        Table::from_parquet(table.to_parquet().unwrap().into()).unwrap()
+    }
+
+    fn small() -> Table {
+        let mut table = TableBuilder::new().column(ColumnSpec::text("metric").doc("what")).floats("values");
+        table.push(["loss".into(), vec![0.5_f32, -1.0].into()]).unwrap();
+        table.finish().unwrap().with_metadata("title", "small").unwrap()
+    }
+
+    #[test]
+    fn a_table_of_every_type_reads_back_with_its_schema_and_digest() {
+        let table = cut(&every_type(), &[4]).with_metadata("title", "all").unwrap();
+        let read = read_back(&table);
+        assert_eq!(read.schema(), table.schema());
+        assert_eq!(read.digest(), table.digest());
+        assert_eq!(read_back(&small()).schema(), small().schema());
+    }
+
+    #[test]
+    fn equal_tables_make_equal_bytes_however_they_are_batched() {
+        let batch = every_type();
+        let whole = cut(&batch, &[]).to_parquet().unwrap();
+        for cuts in [&[1][..], &[2, 2, 5], &[1, 2, 3, 4, 5, 6, 7, 8]] {
+            assert_eq!(cut(&batch, cuts).to_parquet().unwrap(), whole);
+        }
+        assert_eq!(Table::from_parquet(whole.clone().into()).unwrap().to_parquet().unwrap(), whole);
+    }
+
+    // Where an upgrade of the writer changes this, say so in the changelog: tables written before and after are equal,
+    // but no longer share a file.
+    #[test]
+    fn bytes_are_those_of_the_first_release() {
+        let bytes = small().to_parquet().unwrap();
+        assert_eq!(
+            crate::Digest::of_bytes(&bytes).to_string(),
+            "b13684218ffa1b552592439df0f9ab886c9e65cb6d7e51552ab5950b08bf080d"
+        );
+    }
+
+    #[test]
+    fn a_table_longer_than_a_row_group_reads_back_and_is_written_the_same_in_any_batches() {
+        let values = Float32Array::from_iter_values((0..ROW_GROUP + 100).map(|row| row as f32));
+        let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(
+            (0..ROW_GROUP + 100).map(|row| Some(vec![Some(row as f32); row % 3])),
+        );
+        let batch = RecordBatch::try_from_iter([("v", Arc::new(values) as _), ("l", Arc::new(lists) as _)]).unwrap();
+        let whole = cut(&batch, &[]);
+        let read = read_back(&whole);
+        assert_eq!(read.digest(), whole.digest());
+        assert_eq!(cut(&batch, &[7, 40_000, ROW_GROUP + 1]).to_parquet().unwrap(), whole.to_parquet().unwrap());
+    }
+
+    #[test]
+    fn the_footer_names_version_statistics_compression_and_no_clock() {
+        let bytes = Bytes::from(small().to_parquet().unwrap());
+        let reader = SerializedFileReader::new(bytes).unwrap();
+        let metadata = reader.metadata();
+        assert_eq!(metadata.file_metadata().created_by(), Some("duress 1"));
+        let version = metadata.file_metadata().key_value_metadata().unwrap().iter();
+        let version = version.filter(|pair| pair.key == SCHEMA_VERSION_KEY).map(|pair| pair.value.clone());
+        assert_eq!(version.collect::<Vec<_>>(), [Some("1".to_owned())]);
+        for column in metadata.row_group(0).columns() {
+            assert!(matches!(column.compression(), Compression::ZSTD(_)));
+            assert!(column.statistics().is_some());
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_refused() {
+        let table = small().with_metadata(SCHEMA_VERSION_KEY, "2").unwrap();
+        let properties = WriterProperties::builder()
+            .set_key_value_metadata(Some(vec![KeyValue::new(SCHEMA_VERSION_KEY.to_owned(), "2".to_owned())]));
+        let mut bytes = Vec::new();
+        let mut writer =
+            ArrowWriter::try_new(&mut bytes, Arc::clone(table.schema()), Some(properties.build())).unwrap();
+        writer.write(&table.one_batch().unwrap()).unwrap();
+        writer.close().unwrap();
+        let error = Table::from_parquet(bytes.into()).unwrap_err();
+        assert!(error.to_string().contains("schema version 2, later than 1"), "{error}");
+    }
+
+    #[test]
+    fn a_file_cut_at_any_length_is_an_error_and_no_panic() {
+        let bytes = Bytes::from(small().to_parquet().unwrap());
+        for length in 0..bytes.len() {
+            assert!(matches!(Table::from_parquet(bytes.slice(..length)), Err(TableError::File(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_any_changed_byte_is_no_panic() {
+        let bytes = small().to_parquet().unwrap();
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 0x55;
+            let _ = Table::from_parquet(changed.into());
+        }
+    }
+}
