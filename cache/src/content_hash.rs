@@ -203,7 +203,9 @@ impl ContentHash for Digest {
 impl<T: ContentHash> ContentHash for [T] {
     fn feed(&self, hasher: &mut Hasher) {
         hasher.length(self.len());
-        self.iter().for_each(|item| item.feed(hasher));
+        for item in self {
+            item.feed(hasher);
+        }
     }
 }
 
@@ -228,7 +230,9 @@ impl<T: ContentHash> ContentHash for Option<T> {
 impl<T: ContentHash> ContentHash for BTreeSet<T> {
     fn feed(&self, hasher: &mut Hasher) {
         hasher.length(self.len());
-        self.iter().for_each(|item| item.feed(hasher));
+        for item in self {
+            item.feed(hasher);
+        }
     }
 }
 

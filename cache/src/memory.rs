@@ -85,8 +85,7 @@ impl Store for MemoryStore {
         };
         open(&self.shelf).objects.remove(&object);
         self.findings.add(Finding::CorruptObject { key: entry.key, object, aside: None });
-        let reason = reason.to_owned();
-        StoreError::Corrupt { key: entry.key, table: name.to_owned(), object, aside: None, reason }
+        StoreError::Corrupt { key: entry.key, table: name.into(), object, aside: None, reason: reason.into() }
     }
 
     fn put_object(&self, bytes: &Bytes) -> Result<Digest, StoreError> {

@@ -146,13 +146,13 @@ pub enum StoreError {
         /// Whose table it is.
         key: Key,
         /// The table's name.
-        table: String,
+        table: Box<str>,
         /// The object that is damaged.
         object: Digest,
         /// Where the damaged file is now, if it could be moved.
-        aside: Option<PathBuf>,
+        aside: Option<Box<Path>>,
         /// How it was seen.
-        reason: String,
+        reason: Box<str>,
     },
     /// A table that is gone.
     #[error("read table `{table}` of {}: its object is gone; compute it again", .key.short())]

@@ -61,7 +61,9 @@ impl Tree {
         match self {
             Self::List(items) if !items.is_empty() => {
                 for (index, item) in items.iter().enumerate() {
-                    path.push_str(&format!("[{index}]"));
+                    path.push('[');
+                    path.push_str(&index.to_string());
+                    path.push(']');
                     item.collect_leaves(path, leaves);
                     path.truncate(stem);
                 }
@@ -236,7 +238,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
             entries.insert(key, value);
         }
         match entries.pop_first() {
-            Some((key, value)) if entries.is_empty() && reserved(&key) => unreserve(key, value),
+            Some((key, value)) if entries.is_empty() && reserved(&key) => unreserve(&key, &value),
             Some((key, value)) => {
                 entries.insert(key, value);
                 Ok(Tree::Map(entries))
@@ -247,11 +249,11 @@ impl<'de> Visitor<'de> for TreeVisitor {
 }
 
 /// Reads a map of one reserved key: the float it stands for, or the map whose key has a `$` less.
-fn unreserve<E: de::Error>(key: String, value: Tree) -> Result<Tree, E> {
+fn unreserve<E: de::Error>(key: &str, value: &Tree) -> Result<Tree, E> {
     if key != FLOAT {
-        return Ok(Tree::map([(key[1..].to_owned(), value)]));
+        return Ok(Tree::map([(&key[1..], value.clone())]));
     }
-    match &value {
+    match value {
         Tree::String(text) if text == "nan" => Ok(Tree::Float(f64::NAN)),
         Tree::String(text) if text == "inf" => Ok(Tree::Float(f64::INFINITY)),
         Tree::String(text) if text == "-inf" => Ok(Tree::Float(f64::NEG_INFINITY)),

@@ -135,7 +135,7 @@ fn feed_column(hasher: &mut Hasher, data_type: &DataType, segments: &[ArrayRef])
             primitives::<Float64Type, 8>(hasher, segments, |value| canonical64(value).to_le_bytes());
         }
         DataType::Utf8 => {
-            each_value(segments, |array, row| hasher.bytes(array.as_string::<i32>().value(row).as_bytes()))
+            each_value(segments, |array, row| hasher.bytes(array.as_string::<i32>().value(row).as_bytes()));
         }
         DataType::LargeUtf8 => {
             each_value(segments, |array, row| hasher.bytes(array.as_string::<i64>().value(row).as_bytes()));
@@ -217,7 +217,9 @@ fn primitives<T: ArrowPrimitiveType, const WIDTH: usize>(
         let values: &PrimitiveArray<T> = array.as_primitive();
         for chunk in values.values()[rows].chunks(CHUNK) {
             buffer.clear();
-            chunk.iter().for_each(|value| buffer.extend_from_slice(&bytes(*value)));
+            for value in chunk {
+                buffer.extend_from_slice(&bytes(*value));
+            }
             hasher.raw(&buffer);
         }
     });

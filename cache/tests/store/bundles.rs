@@ -249,11 +249,13 @@ fn headers_that_lie_about_sizes_are_refused_without_taking_memory() {
     }
 }
 
+type Lie = fn(&mut Entry);
+
 #[test]
 fn entries_that_say_what_is_not_so_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.duress");
-    let lies: [(&str, fn(&mut Entry)); 4] = [
+    let lies: [(&str, Lie); 4] = [
         ("key", |entry| entry.parts.revision += 1),
         ("digest", |entry| entry.tables.get_mut("curve").unwrap().digest = Digest::of_bytes(b"")),
         ("rows", |entry| entry.tables.get_mut("curve").unwrap().rows += 1),

@@ -33,10 +33,10 @@ fn a_flipped_byte_in_an_object_is_found_when_it_is_read_named_set_aside_and_heal
     let Err(StoreError::Corrupt { key, table, object, aside: Some(aside), .. }) = store.table(&entry, "curve") else {
         panic!("a damaged table was read");
     };
-    assert_eq!((key, table.as_str(), object), (entry.key, "curve", digest));
+    assert_eq!((key, &*table, object), (entry.key, "curve", digest));
     assert!(aside.starts_with(store.root().join("quarantine-v1")) && aside.exists());
     assert_eq!(store.entry(&entry.key).unwrap(), None);
-    assert_eq!(store.take_findings(), [Finding::CorruptObject { key, object, aside: Some(aside) }]);
+    assert_eq!(store.take_findings(), [Finding::CorruptObject { key, object, aside: Some(aside.into()) }]);
     let again = put(&store, 1);
     assert_eq!(store.entry(&entry.key).unwrap(), Some(again));
     assert_eq!(fs::read(path).unwrap(), sound);

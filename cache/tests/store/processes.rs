@@ -1,5 +1,7 @@
 //! Several processes on one cache, and killed ones. The test program runs itself again as the other process.
 
+#![expect(clippy::disallowed_methods, reason = "waits for other processes, and tells them where the cache is")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
