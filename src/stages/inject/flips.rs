@@ -82,13 +82,11 @@ pub(super) fn run(
         cx.progress(range.end as u64, numbers.len() as u64);
         fault_table(weights, range.start, &faults, &outcomes).map_err(StageError::failed)
     };
+    let identity =
+        |range: &std::ops::Range<usize>| Tree::map([("first", range.start as i64), ("end", range.end as i64)]);
     let tables = match parts.as_slice() {
         [only] => vec![part(only)?],
-        _ => {
-            let identity =
-                |range: &std::ops::Range<usize>| Tree::map([("first", range.start as i64), ("end", range.end as i64)]);
-            cx.parts(&parts, identity, part)?
-        }
+        _ => cx.parts(&parts, identity, part)?,
     };
     let faults = Table::concat(&tables).map_err(StageError::failed)?;
     artifact(faults, weights, &golden, &space).map_err(StageError::failed)
