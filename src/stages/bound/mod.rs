@@ -160,8 +160,14 @@ impl Bound {
 
     /// Reports, at the key `measured`, crashes other than those that are bounded.
     fn check_measured(&self, cx: &mut InferContext<'_>, rates: Option<Vec<f64>>) {
-        let slot = self.measured.as_ref().and_then(|measured| cx.inputs.slot(measured.slot));
-        let known = slot.and_then(|fact| fact.detail::<CrashFact>());
+        let Some(measured) = &self.measured else { return };
+        let Some(fact) = cx.inputs.slot(measured.slot) else {
+            let message = "`measured` is a stage that measures no crashes";
+            let fault = Fault::new("crash-mismatch", cx.span_of("measured"), message, "no crash errors");
+            cx.faults.push(fault.help("name a stage with `target = \"neuron\"` and `model = \"crash\"`"));
+            return;
+        };
+        let known = fact.detail::<CrashFact>();
         let (Some(rates), Some(known)) = (rates, known) else { return };
         if known.rates != rates {
             let message =
@@ -206,5 +212,11 @@ mod tests {
         assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["unknown-layer"]);
         assert!(faults[0].help.as_ref().is_some_and(|help| help.contains("hidden.1, hidden.2, output")));
         assert_eq!(facts.len(), 2);
+    }
+
+    #[test]
+    fn a_measurement_of_something_else_is_a_fault() {
+        let (_, faults) = infer::<Bound>(&format!("{INPUTS}crash = 0.1\nmeasured = 'flipped'"), 4);
+        assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["crash-mismatch"]);
     }
 }
