@@ -4,6 +4,7 @@
 //! yet; this crate adds what is about neural networks and what is about people: the command line and its reports.
 
 pub mod commands;
+pub mod data;
 pub mod exit;
 pub mod host;
 pub mod nn;

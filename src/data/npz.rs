@@ -1,0 +1,345 @@
+//! `npz`: arrays of a `NumPy` archive (`np.savez`), one of rows and one of labels or targets.
+//!
+//! The archive is read by `npyz`; the arrays' own headers are read here, since they come from anywhere and may claim any
+//! size. Nothing is unpickled.
+
+use std::io::{Cursor, Read};
+
+use npyz::npz::NpzArchive;
+use serde::{Deserialize, Serialize};
+
+use super::decoded::{Answers, Decoded, Values};
+use super::error::DataError;
+use super::inflate::MAX_RATIO;
+
+/// Which arrays to read, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrays {
+    /// The array of features, of shape `rows x ...`. Unsigned bytes are codes up to 255, all else is taken as numbers.
+    pub x: String,
+    /// The array of labels (whole numbers from 0, of shape `rows`) or of targets (`rows` or `rows x outputs`).
+    pub y: String,
+    /// Whether `y` holds numbers to fit rather than classes.
+    pub regression: bool,
+    /// Features per row, where the spec says so.
+    pub features: Option<usize>,
+    /// How many classes there are; where the spec does not say, one more than the greatest label.
+    pub classes: Option<usize>,
+}
+
+impl Default for Arrays {
+    fn default() -> Self {
+        Self { x: "x".to_owned(), y: "y".to_owned(), regression: false, features: None, classes: None }
+    }
+}
+
+/// An array as the archive holds it, in C order.
+#[derive(Debug)]
+struct Array {
+    shape: Vec<usize>,
+    element: Element,
+    raw: Vec<u8>,
+}
+
+/// The type of an array's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Element {
+    kind: Kind,
+    bytes: usize,
+    big_endian: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unsigned,
+    Signed,
+    Float,
+}
+
+/// Decodes the archive.
+pub(super) fn decode(file: &str, raw: &[u8], arrays: &Arrays) -> Result<Decoded, DataError> {
+    let mut archive = NpzArchive::new(Cursor::new(raw))
+        .map_err(|error| DataError::malformed(file, format!("it is no NumPy archive ({error})")))?;
+    let limit = raw.len().saturating_mul(MAX_RATIO);
+    let x = read(file, &mut archive, &arrays.x, limit)?;
+    let y = read(file, &mut archive, &arrays.y, limit)?;
+    let (Some((&rows, shape)), Some(&answers)) = (x.shape.split_first(), y.shape.first()) else {
+        return Err(DataError::malformed(file, "an array has no dimensions where the first must count rows"));
+    };
+    if rows != answers {
+        let problem = format!("`{}` has {rows} rows and `{}` has {answers}", arrays.x, arrays.y);
+        return Err(DataError::malformed(file, problem));
+    }
+    let shape = if shape.is_empty() { vec![1] } else { shape.to_vec() };
+    check_features(file, shape.iter().product(), arrays.features)?;
+    let is_bytes = x.element == Element { kind: Kind::Unsigned, bytes: 1, big_endian: false };
+    let values = if is_bytes {
+        Values::Codes { codes: x.raw, max: u8::MAX }
+    } else {
+        Values::Floats(x.numbers().map(|number| number as f32).collect())
+    };
+    let answers = if arrays.regression { y.targets() } else { y.labels(file, &arrays.y, arrays.classes)? };
+    Decoded::new(file, shape, values, answers)
+}
+
+/// Fails where a row does not have the number of features that the spec claims.
+pub(super) fn check_features(file: &str, found: usize, claimed: Option<usize>) -> Result<(), DataError> {
+    match claimed {
+        Some(claimed) if claimed != found => Err(DataError::malformed_with(
+            file,
+            format!("a row has {found} features and not {claimed}"),
+            format!("write `features = {found}`"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads one array, taking memory in proportion to `limit` at most.
+fn read(file: &str, archive: &mut NpzArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> Result<Array, DataError> {
+    let bad = |problem: String| DataError::malformed(file, format!("array `{name}` {problem}"));
+    let mut names: Vec<String> = archive.array_names().map(String::from).collect();
+    names.sort_unstable();
+    if !names.iter().any(|present| present == name) {
+        let problem = format!("there is no array `{name}`; it holds {}", names.join(", "));
+        return Err(DataError::malformed_with(file, problem, "name the arrays by `x = ...` and `y = ...`"));
+    }
+    let mut entry = archive
+        .zip_archive()
+        .by_name(&npyz::npz::file_name_from_array_name(name))
+        .map_err(|error| bad(format!("cannot be unpacked ({error})")))?;
+    let cut = |error: std::io::Error| bad(format!("breaks off or is garbled ({error})"));
+    let header = read_header(&mut entry).map_err(cut)?;
+    let (shape, element) = parse_header(&header).map_err(bad)?;
+    let bytes = shape.iter().try_fold(element.bytes, |product, &length| product.checked_mul(length));
+    let bytes = bytes
+        .filter(|&bytes| bytes <= limit)
+        .ok_or_else(|| bad(format!("claims the shape {shape:?}, more than the file can hold")))?;
+    let mut raw = Vec::with_capacity(bytes);
+    // One byte more than belongs there: reading to the very end is what checks the archive's checksum.
+    entry.take(bytes as u64 + 1).read_to_end(&mut raw).map_err(cut)?;
+    if raw.len() != bytes {
+        return Err(bad(format!("claims the shape {shape:?}, but other than {bytes} bytes follow")));
+    }
+    Ok(Array { shape, element, raw })
+}
+
+/// The header's text (`NumPy` enhancement proposal 1: magic, version, length, a Python dictionary).
+fn read_header(entry: &mut impl Read) -> std::io::Result<String> {
+    let invalid = |problem: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, problem.to_owned());
+    let mut start = [0; 10];
+    entry.read_exact(&mut start)?;
+    if !start.starts_with(b"\x93NUMPY") {
+        return Err(invalid("it does not begin as an array does"));
+    }
+    let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
+    if start[6] > 1 {
+        let mut upper = [0; 2];
+        entry.read_exact(&mut upper)?;
+        length |= usize::from(u16::from_le_bytes(upper)) << 16;
+    }
+    if length > 1 << 16 {
+        return Err(invalid("its header is longer than any array of numbers needs"));
+    }
+    let mut text = vec![0; length];
+    entry.read_exact(&mut text)?;
+    String::from_utf8(text).map_err(|_| invalid("its header is no text"))
+}
+
+/// Shape and element type, from a text such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
+fn parse_header(text: &str) -> Result<(Vec<usize>, Element), String> {
+    let field = |key: &str| {
+        let (_, rest) = text.split_once(&format!("'{key}':")).ok_or_else(|| format!("has no `{key}` in its header"))?;
+        Ok::<_, String>(rest.trim_start())
+    };
+    if !field("fortran_order")?.starts_with("False") {
+        return Err("is in Fortran order; save `np.ascontiguousarray(...)` of it".to_owned());
+    }
+    let descr = field("descr")?.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(descr, _)| descr);
+    let element = descr.and_then(parse_element).ok_or_else(|| {
+        format!("has elements of type {}; save whole numbers or floats", descr.unwrap_or("object or record"))
+    })?;
+    let shape = field("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(shape, _)| shape);
+    let lengths = shape.unwrap_or("?").split(',').map(str::trim).filter(|length| !length.is_empty());
+    let shape = lengths.map(str::parse).collect::<Result<_, _>>().map_err(|_| "has a garbled shape".to_owned())?;
+    Ok((shape, element))
+}
+
+fn parse_element(descr: &str) -> Option<Element> {
+    let (order, rest) = descr.split_at_checked(1)?;
+    let (kind, bytes) = rest.split_at_checked(1)?;
+    let bytes: usize = bytes.parse().ok()?;
+    let (kind, sizes): (Kind, &[usize]) = match kind {
+        "u" => (Kind::Unsigned, &[1, 2, 4, 8]),
+        "b" => (Kind::Unsigned, &[1]),
+        "i" => (Kind::Signed, &[1, 2, 4, 8]),
+        "f" => (Kind::Float, &[4, 8]),
+        _ => return None,
+    };
+    let known = matches!(order, "<" | ">" | "|" | "=") && sizes.contains(&bytes);
+    known.then_some(Element { kind, bytes, big_endian: order == ">" && bytes > 1 })
+}
+
+impl Element {
+    /// The value of `raw`, its bytes in file order.
+    fn number(self, raw: &[u8]) -> f64 {
+        let mut bits = 0_u64;
+        for i in 0..raw.len() {
+            let place = if self.big_endian { raw.len() - 1 - i } else { i };
+            bits |= u64::from(raw[i]) << (8 * place);
+        }
+        match (self.kind, raw.len()) {
+            (Kind::Float, 4) => f64::from(f32::from_bits(bits as u32)),
+            (Kind::Float, _) => f64::from_bits(bits),
+            (Kind::Unsigned, _) => bits as f64,
+            (Kind::Signed, bytes) => {
+                let unused = 64 - 8 * bytes as u32;
+                (((bits << unused) as i64) >> unused) as f64
+            }
+        }
+    }
+}
+
+impl Array {
+    fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
+        self.raw.chunks_exact(self.element.bytes).map(|raw| self.element.number(raw))
+    }
+
+    fn targets(&self) -> Answers {
+        let width = self.shape[1..].iter().product();
+        Answers::Targets { values: self.numbers().map(|number| number as f32).collect(), width }
+    }
+
+    fn labels(&self, file: &str, name: &str, classes: Option<usize>) -> Result<Answers, DataError> {
+        if self.element.kind == Kind::Float || self.shape.len() != 1 {
+            let problem = format!("array `{name}` of shape {:?} is no list of whole numbers", self.shape);
+            return Err(DataError::malformed_with(
+                file,
+                problem,
+                "save labels as integers, or write `regression = true`",
+            ));
+        }
+        labels(file, self.numbers().map(|number| number as i64), classes)
+    }
+}
+
+/// Labels from whole numbers.
+pub(super) fn labels(
+    file: &str,
+    numbers: impl Iterator<Item = i64>,
+    classes: Option<usize>,
+) -> Result<Answers, DataError> {
+    let labels = numbers
+        .enumerate()
+        .map(|(row, number)| {
+            u32::try_from(number).map_err(|_| {
+                DataError::malformed_with(file, format!("row {row} has label {number}"), "number classes from 0")
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let greatest = labels.iter().max().map_or(0, |&greatest| greatest as usize + 1);
+    Ok(Answers::Classes { labels, classes: classes.unwrap_or(greatest) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+        let mut raw = b"\x93NUMPY\x01\x00".to_vec();
+        raw.extend((header.len() as u16).to_le_bytes());
+        raw.extend(header.as_bytes());
+        raw.extend(data);
+        raw
+    }
+
+    fn archive(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        for (name, raw) in entries {
+            writer
+                .zip_writer()
+                .start_file(format!("{name}.npy"), npyz::zip::write::FileOptions::default())
+                .expect("memory");
+            writer.zip_writer().write_all(raw).expect("memory");
+        }
+        writer.zip_writer().finish().expect("memory").into_inner()
+    }
+
+    fn f4(shape: &str, numbers: &[f32]) -> Vec<u8> {
+        let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        npy(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n"), &data)
+    }
+
+    fn i8s(numbers: &[i64]) -> Vec<u8> {
+        let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+        npy(&format!("{{'descr': '>i8', 'fortran_order': False, 'shape': ({},), }}\n", numbers.len()), &data)
+    }
+
+    #[test]
+    fn an_archive_written_by_npyz_is_read() {
+        use npyz::WriterBuilder;
+        let mut writer = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        let mut put = |name, shape: &[u64], values: &[u8]| {
+            let array = writer.array(name, npyz::zip::write::FileOptions::default()).expect("memory");
+            let mut array = array.default_dtype().shape(shape).begin_nd().expect("memory");
+            array.extend(values.iter().copied()).expect("memory");
+            array.finish().expect("memory");
+        };
+        put("x", &[2, 2, 2], &[0, 255, 3, 4, 5, 6, 7, 8]);
+        put("y", &[2], &[1, 0]);
+        let raw = writer.zip_writer().finish().expect("memory").into_inner();
+        let read = decode("mine", &raw, &Arrays::default()).expect("intact");
+        assert_eq!(read.shape, [2, 2]);
+        assert_eq!(read.values, Values::Codes { codes: vec![0, 255, 3, 4, 5, 6, 7, 8], max: 255 });
+        assert_eq!(read.answers, Answers::Classes { labels: vec![1, 0], classes: 2 });
+    }
+
+    #[test]
+    fn floats_and_big_endian_labels_are_read_under_their_keys() {
+        let raw = archive(&[("images", f4("(2, 2)", &[0.5, -1.0, 2.0, 3.5])), ("labels", i8s(&[0, 3]))]);
+        let arrays = Arrays { x: "images".into(), y: "labels".into(), classes: Some(5), ..Arrays::default() };
+        let read = decode("mine", &raw, &arrays).expect("intact");
+        assert_eq!(read.values, Values::Floats(vec![0.5, -1.0, 2.0, 3.5]));
+        assert_eq!(read.answers, Answers::Classes { labels: vec![0, 3], classes: 5 });
+        let regression = Arrays { y: "images".into(), regression: true, x: "images".into(), ..Arrays::default() };
+        let read = decode("mine", &raw, &regression).expect("intact");
+        assert_eq!(read.answers, Answers::Targets { values: vec![0.5, -1.0, 2.0, 3.5], width: 2 });
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let good = || f4("(2, 1)", &[0.0, 1.0]);
+        let fault = |x: Vec<u8>, y: Vec<u8>| {
+            let raw = archive(&[("x", x), ("y", y)]);
+            decode("mine", &raw, &Arrays::default()).expect_err("wrong").to_string()
+        };
+        assert!(fault(good(), i8s(&[0, -1])).contains("row 1 has label -1"));
+        assert!(fault(good(), i8s(&[0])).contains("`x` has 2 rows and `y` has 1"));
+        assert!(fault(good(), f4("(2,)", &[0.0, 1.0])).contains("`regression = true`"));
+        assert!(fault(f4("(2, 3)", &[0.0]), i8s(&[0, 1])).contains("claims the shape [2, 3]"));
+        assert!(fault(f4("()", &[0.0]), i8s(&[0, 1])).contains("no dimensions"));
+        assert!(fault(f4("(2, 1)", &[0.0, f32::NAN]), i8s(&[0, 1])).contains("NaN"));
+        let huge = "(9223372036854775807, 9223372036854775807)";
+        assert!(fault(f4(huge, &[]), i8s(&[])).contains("more than the file can hold"));
+        let object = npy("{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", b"");
+        assert!(fault(object, i8s(&[0, 1])).contains("type |O"));
+        let fortran = npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }", &[0; 8]);
+        assert!(fault(fortran, i8s(&[0, 1])).contains("ascontiguousarray"));
+        let error = decode("mine", &archive(&[("z", good())]), &Arrays::default()).expect_err("absent").to_string();
+        assert!(error.contains("no array `x`; it holds z"), "{error}");
+    }
+
+    #[test]
+    fn truncations_and_flipped_bits_never_panic() {
+        let raw = archive(&[("x", f4("(2, 1)", &[0.0, 1.0])), ("y", i8s(&[0, 1]))]);
+        for length in 0..raw.len() {
+            decode("mine", &raw[..length], &Arrays::default()).expect_err("truncated");
+        }
+        for bit in 0..raw.len() * 8 {
+            let mut flipped = raw.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let _ = decode("mine", &flipped, &Arrays::default());
+        }
+    }
+}

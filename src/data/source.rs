@@ -1,0 +1,350 @@
+//! The sources there are, which files each consists of, and where those are found.
+
+use std::path::{Path, PathBuf};
+
+use duress_cache::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::columns::Columns;
+use super::decoded::Decoded;
+use super::error::DataError;
+use super::facts::{Description, SOURCES};
+use super::npz::Arrays;
+use super::{boston, csv, digits, fetch, mnist, npz, parquet};
+
+/// Where data come from, with what must be said to read them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// 1 797 digits of 8 x 8 pixels, part of the program.
+    Digits,
+    /// Four IDX files of digits.
+    Mnist,
+    /// Four IDX files of clothes.
+    FashionMnist,
+    /// A table of house prices.
+    Boston,
+    /// A `NumPy` archive.
+    Npz {
+        /// The arrays to train on.
+        train: Arrays,
+        /// The arrays to test on, in the same archive.
+        test: Option<Arrays>,
+    },
+    /// A Parquet file.
+    Parquet(Columns),
+    /// A CSV file with a header line.
+    Csv(Columns),
+}
+
+/// The two parts that sources are published in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// What is meant to be trained on; the only part of many sources.
+    Train,
+    /// What is meant to be tested on.
+    Test,
+}
+
+/// How a part's files are decoded: all that, with their bytes, determines the outcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading {
+    /// The embedded digits.
+    Digits,
+    /// IDX images and labels of the published size.
+    Mnist(Part),
+    /// The same for Fashion-MNIST.
+    FashionMnist(Part),
+    /// The Boston table.
+    Boston,
+    /// Arrays of a `NumPy` archive.
+    Npz(Arrays),
+    /// Columns of a Parquet file.
+    Parquet(Columns),
+    /// Columns of a CSV file.
+    Csv(Columns),
+}
+
+/// A file that a source consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its logical name, the same on every machine, such as `train-images`.
+    pub name: String,
+    /// Where its bytes are.
+    pub bytes: SourceBytes,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceBytes {
+    /// In a file.
+    File(PathBuf),
+    /// In the program itself.
+    Embedded(&'static [u8]),
+}
+
+/// Where files are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct DataRoots {
+    /// The folder that relative paths of a spec start from.
+    pub spec: PathBuf,
+    /// Folders that hold data sets, in the order they are searched.
+    pub data: Vec<PathBuf>,
+}
+
+/// A file that must be found.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Its logical name.
+    pub(super) name: &'static str,
+    /// The names it may have in a folder.
+    pub(super) candidates: Vec<String>,
+    /// Its bytes, where they are part of the program.
+    pub(super) embedded: Option<&'static [u8]>,
+}
+
+impl Source {
+    /// The name after `source =`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Boston => "boston",
+            Self::Npz { .. } => "npz",
+            Self::Parquet(_) => "parquet",
+            Self::Csv(_) => "csv",
+        }
+    }
+
+    /// What is known of it.
+    ///
+    /// # Panics
+    /// Never: every source is described, which a test makes sure of.
+    #[must_use]
+    pub fn description(&self) -> &'static Description {
+        SOURCES.iter().find(|d| d.name == self.name()).expect("every source is described")
+    }
+
+    /// Whether files of the user's are read, which `path` must name, rather than a published set.
+    #[must_use]
+    pub fn is_own_file(&self) -> bool {
+        matches!(self, Self::Npz { .. } | Self::Parquet(_) | Self::Csv(_))
+    }
+
+    /// How `part` is decoded; none where the source has no such part. `test_file` says that a file of its own holds the
+    /// test part.
+    pub(super) fn reading(&self, part: Part, test_file: bool) -> Option<Reading> {
+        let has_part = part == Part::Train || test_file;
+        Some(match self {
+            Self::Digits if part == Part::Train => Reading::Digits,
+            Self::Boston if part == Part::Train => Reading::Boston,
+            Self::Digits | Self::Boston => return None,
+            Self::Mnist => Reading::Mnist(part),
+            Self::FashionMnist => Reading::FashionMnist(part),
+            Self::Npz { test: Some(arrays), .. } if part == Part::Test => Reading::Npz(arrays.clone()),
+            Self::Npz { train, .. } => has_part.then(|| Reading::Npz(train.clone()))?,
+            Self::Parquet(columns) => has_part.then(|| Reading::Parquet(columns.clone()))?,
+            Self::Csv(columns) => has_part.then(|| Reading::Csv(columns.clone()))?,
+        })
+    }
+
+    /// Finds the files of `part` of a published set; `path` is the folder that the user named, or the file itself where
+    /// the set is a single one.
+    pub(super) fn find(
+        &self,
+        part: Part,
+        path: Option<&Path>,
+        roots: &DataRoots,
+    ) -> Result<Vec<SourceFile>, DataError> {
+        let folders = self.folders(path, roots);
+        self.wanted(part).into_iter().map(|wanted| self.find_one(&wanted, path, &folders, roots)).collect()
+    }
+
+    pub(super) fn wanted(&self, part: Part) -> Vec<Wanted> {
+        match self {
+            Self::Digits => vec![Wanted { name: "digits", candidates: Vec::new(), embedded: Some(digits::BYTES) }],
+            Self::Mnist | Self::FashionMnist => mnist::wanted(part),
+            Self::Boston => boston::wanted(),
+            Self::Npz { .. } | Self::Parquet(_) | Self::Csv(_) => Vec::new(),
+        }
+    }
+
+    /// Folders that may hold the set: the named one, else a folder of its name in each root (or torchvision's).
+    fn folders(&self, path: Option<&Path>, roots: &DataRoots) -> Vec<PathBuf> {
+        let torchvision = match self {
+            Self::Mnist => Some("MNIST/raw"),
+            Self::FashionMnist => Some("FashionMNIST/raw"),
+            _ => None,
+        };
+        let names = [Some(self.name()), torchvision];
+        let inside = |root: &Path| names.iter().flatten().map(|name| root.join(name)).collect::<Vec<_>>();
+        match path {
+            Some(path) => {
+                let named = roots.spec.join(path);
+                let mut folders = inside(&named);
+                folders.insert(0, named);
+                folders
+            }
+            None => roots.data.iter().flat_map(|root| inside(root)).collect(),
+        }
+    }
+
+    fn find_one(
+        &self,
+        wanted: &Wanted,
+        path: Option<&Path>,
+        folders: &[PathBuf],
+        roots: &DataRoots,
+    ) -> Result<SourceFile, DataError> {
+        let found = |bytes| Ok(SourceFile { name: wanted.name.to_owned(), bytes });
+        if let Some(bytes) = wanted.embedded {
+            return found(SourceBytes::Embedded(bytes));
+        }
+        if let (Self::Boston, Some(file)) = (self, path.map(|path| roots.spec.join(path)).filter(|path| path.is_file()))
+        {
+            return found(SourceBytes::File(file));
+        }
+        let tried = folders.iter().flat_map(|folder| wanted.candidates.iter().map(|name| folder.join(name)));
+        if let Some(file) = tried.clone().find(|file| file.is_file()) {
+            return found(SourceBytes::File(file));
+        }
+        let name = self.name();
+        let get = if fetch::set(name).is_some() {
+            format!("run `duress data fetch {name}`, or write `path = \"...\"` with the folder that holds it")
+        } else {
+            "write `path = \"...\"` with the file".to_owned()
+        };
+        Err(DataError::Missing { data: name.into(), file: wanted.name.into(), looked: tried.collect(), fix: get })
+    }
+}
+
+/// Finds a file of the user's: at `path` from the spec's folder, else in one of the data folders.
+pub(super) fn find_own(data: &str, name: &str, path: &Path, roots: &DataRoots) -> Result<SourceFile, DataError> {
+    let tried: Vec<PathBuf> = std::iter::once(&roots.spec).chain(&roots.data).map(|root| root.join(path)).fold(
+        Vec::new(),
+        |mut list, path| {
+            if !list.contains(&path) {
+                list.push(path);
+            }
+            list
+        },
+    );
+    match tried.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(SourceFile { name: name.to_owned(), bytes: SourceBytes::File(path.clone()) }),
+        None => Err(DataError::Missing {
+            data: data.to_owned(),
+            file: name.to_owned(),
+            looked: tried,
+            fix: "correct the path, which starts from the folder of the spec".to_owned(),
+        }),
+    }
+}
+
+impl SourceBytes {
+    /// Reads the bytes, which must have `digest`.
+    pub(super) fn read(&self, file: &str, digest: &Digest) -> Result<Vec<u8>, DataError> {
+        let bytes = match self {
+            Self::File(path) => std::fs::read(path).map_err(|cause| DataError::unreadable(file, path, cause))?,
+            Self::Embedded(bytes) => bytes.to_vec(),
+        };
+        let found = Digest::of_bytes(&bytes);
+        if found == *digest {
+            return Ok(bytes);
+        }
+        Err(DataError::Changed { file: file.to_owned(), expected: *digest, found })
+    }
+
+    /// The digest of the bytes, read in a stream.
+    ///
+    /// # Errors
+    /// [`DataError::Unreadable`].
+    pub fn digest(&self, file: &str) -> Result<Digest, DataError> {
+        match self {
+            Self::Embedded(bytes) => Ok(Digest::of_bytes(bytes)),
+            Self::File(path) => std::fs::File::open(path)
+                .and_then(Digest::of_reader)
+                .map(|(digest, _)| digest)
+                .map_err(|cause| DataError::unreadable(file, path, cause)),
+        }
+    }
+}
+
+impl Reading {
+    /// Decodes the files, each with its logical name.
+    pub(super) fn decode(&self, files: &[(String, Vec<u8>)]) -> Result<Decoded, DataError> {
+        let first = || {
+            files
+                .first()
+                .map(|(name, raw)| (name.as_str(), raw.as_slice()))
+                .ok_or_else(|| DataError::malformed_with("recipe", "it names no files", "run the data section again"))
+        };
+        match self {
+            Self::Mnist(part) | Self::FashionMnist(part) => mnist::decode(*part, files),
+            Self::Digits => first().and_then(|(name, raw)| digits::decode(name, raw)),
+            Self::Boston => first().and_then(|(name, raw)| boston::decode(name, raw)),
+            Self::Npz(arrays) => first().and_then(|(name, raw)| npz::decode(name, raw, arrays)),
+            Self::Parquet(columns) => first().and_then(|(name, raw)| parquet::decode(name, raw, columns)),
+            Self::Csv(columns) => first().and_then(|(name, raw)| csv::decode(name, raw, columns)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_says_where_it_was_looked_for_and_how_to_get_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let roots = DataRoots { spec: folder.path().into(), data: vec![folder.path().join("a")] };
+        let error = Source::Mnist.find(Part::Train, None, &roots).expect_err("nothing there").to_string();
+        assert!(error.starts_with("find the file `train-images` of mnist: looked for "), "{error}");
+        assert!(error.contains("a/mnist/train-images-idx3-ubyte.gz"), "{error}");
+        assert!(error.contains("run `duress data fetch mnist`"), "{error}");
+        let error = Source::Boston.find(Part::Train, None, &roots).expect_err("nothing there").to_string();
+        assert!(!error.contains("fetch"), "{error}");
+    }
+
+    #[test]
+    fn files_are_found_in_a_named_folder_and_in_the_roots_in_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |path: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("has one")).expect("made");
+            std::fs::write(&path, b"x").expect("written");
+            path
+        };
+        let named = put("named/t10k-images.idx3-ubyte");
+        put("named/t10k-labels-idx1-ubyte");
+        let torch = put("second/MNIST/raw/t10k-images-idx3-ubyte.gz");
+        put("second/MNIST/raw/t10k-labels-idx1-ubyte.gz");
+        let data = ["first", "second"].map(|name| folder.path().join(name)).to_vec();
+        let roots = DataRoots { spec: folder.path().into(), data };
+        let first = |path: Option<&str>| {
+            Source::Mnist.find(Part::Test, path.map(Path::new), &roots).expect("found").remove(0).bytes
+        };
+        assert_eq!(first(Some("named")), SourceBytes::File(named));
+        assert_eq!(first(None), SourceBytes::File(torch));
+    }
+
+    #[test]
+    fn a_changed_file_is_named_with_both_digests() {
+        let expected = Digest::of_bytes(b"before");
+        let error = SourceBytes::Embedded(b"after").read("train-labels", &expected).expect_err("changed");
+        assert!(matches!(&error, DataError::Changed { file, .. } if file == "train-labels"), "{error}");
+        assert!(error.to_string().contains(&expected.short()), "{error}");
+    }
+
+    #[test]
+    fn every_source_is_described() {
+        for source in [Source::Digits, Source::Mnist, Source::FashionMnist, Source::Boston] {
+            assert_eq!(source.description().name, source.name());
+            assert!(!source.is_own_file());
+        }
+        let own = Source::Csv(Columns::default());
+        assert!(own.is_own_file() && own.description().name == "csv");
+    }
+}
