@@ -1,9 +1,5 @@
 //! Samples as tables, and back.
-//!
-//! A table of samples holds either the samples themselves (`x`, `label`; made by stages) or recipes for them, a row per split
-//! (`split`, `recipe`; made by data sections), which are carried out where the samples are needed.
 
-use arrow::array::Array;
 use duress_cache::{ColumnSpec, Digest, Table, TableBuilder, TableError};
 use duress_engine::input::Input;
 use duress_engine::run::RunContext;
@@ -11,12 +7,10 @@ use duress_engine::spec::Count;
 use duress_engine::stage::{Location, StageError};
 
 use super::artifact::{Dataset, Split};
-use crate::data::{self, DataError, Recipe, SourceBytes};
+use crate::data::{self, Recipe, SourceBytes};
 use crate::nn::Examples;
 
-/// The columns of a table of recipes: the split's name, and how its samples are made, as JSON.
-pub(crate) const SPLIT: &str = "split";
-/// See [`SPLIT`].
+/// The column of recipes in tables that say how to make samples rather than hold them.
 pub(crate) const RECIPE: &str = "recipe";
 
 /// The key of the metadata under which a table of samples says how many classes its labels come from; 0 for regression.
@@ -38,18 +32,12 @@ pub(crate) enum SplitError {
         /// Features of the first row.
         expected: usize,
     },
-    /// A recipe cannot be read or carried out.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// Recipes of several splits where one is wanted, or none.
-    #[error("read one split: the table has recipes of {found:?}; say which, such as `images.test`")]
-    Recipes {
-        /// The splits there are.
-        found: Vec<String>,
-    },
     /// The metadata lack the number of classes.
     #[error("read samples: the table does not say its `classes`; make it with `perturb` or `evaluate`")]
     Classes,
+    /// A table of recipes without rows.
+    #[error("read samples: the table names no split; run the data section again")]
+    Empty,
 }
 
 /// The samples of an input, or the first so many of them.
@@ -62,61 +50,59 @@ pub(crate) fn examples(
     samples: Option<Count>,
 ) -> Result<Examples, StageError> {
     let table = cx.table(split)?;
-    if !is_recipe(&table) {
-        let all = examples_of(&table).map_err(StageError::failed)?;
-        return Ok(match samples {
-            Some(limit) if limit.size() < all.rows() => all.first(limit.size()),
-            _ => all,
-        });
+    let limit = samples.map_or(usize::MAX, Count::size);
+    if is_recipe(&table) {
+        return rows_of(cx, &table, "", limit)?.ok_or_else(|| StageError::failed(SplitError::Empty));
     }
-    let mut splits = carried_out(cx, &table).map_err(StageError::failed)?;
-    let found = splits.iter().map(|(name, _)| name.clone()).collect();
-    match (splits.pop(), splits.is_empty()) {
-        (Some((_, split)), true) => {
-            let rows = samples.map_or(split.rows(), |limit| limit.size().min(split.rows()));
-            Ok(split.examples(0..rows))
-        }
-        _ => Err(StageError::failed(SplitError::Recipes { found })),
-    }
+    let all = examples_of(&table).map_err(StageError::failed)?;
+    Ok(match samples {
+        Some(limit) if limit.size() < all.rows() => all.first(limit.size()),
+        _ => all,
+    })
 }
 
-/// The rows to train on, and those held back for validation where there are any.
+/// The training rows of a data set, and its validation rows where it holds some back. Samples that another stage made are
+/// training rows all.
 ///
 /// # Errors
-/// Where the table cannot be read or holds no samples.
-pub(crate) fn training(cx: &RunContext<'_>, data: &Input<Dataset>) -> Result<(Examples, Option<Examples>), StageError> {
+/// Where the table cannot be read or its files are no longer what they were.
+pub(crate) fn dataset(cx: &RunContext<'_>, data: &Input<Dataset>) -> Result<(Examples, Option<Examples>), StageError> {
     let table = cx.table(data)?;
     if !is_recipe(&table) {
         return Ok((examples_of(&table).map_err(StageError::failed)?, None));
     }
-    let splits = carried_out(cx, &table).map_err(StageError::failed)?;
-    let named = |wanted: &str| splits.iter().find(|(name, _)| name == wanted).map(|(_, split)| split.all());
-    // A single split was named, whatever it is called.
-    let only = || splits.first().filter(|_| splits.len() == 1).map(|(_, split)| split.all());
-    let found = splits.iter().map(|(name, _)| name.clone()).collect();
-    match named("train").or_else(only) {
-        Some(train) => Ok((train, named("validation").filter(|_| splits.len() > 1))),
-        None => Err(StageError::failed(SplitError::Recipes { found })),
+    let validation = rows_of(cx, &table, "validation", usize::MAX)?;
+    // A single split is trained on, whichever it is.
+    let name = if table.rows() == 1 { "" } else { "train" };
+    let train = rows_of(cx, &table, name, usize::MAX)?.ok_or_else(|| StageError::failed(SplitError::Empty))?;
+    Ok((train, validation.filter(|_| table.rows() > 1)))
+}
+
+/// Finds the bytes of a recipe's files among the sources of the plan.
+pub(crate) fn resolver(cx: &RunContext<'_>) -> impl Fn(&Digest) -> Option<SourceBytes> {
+    |digest| {
+        cx.source(digest).map(|location| match location {
+            Location::File(path) => SourceBytes::File(path.clone()),
+            Location::Embedded(bytes) => SourceBytes::Embedded(bytes),
+        })
     }
 }
 
 fn is_recipe(table: &Table) -> bool {
-    table.schema().index_of(RECIPE).is_ok()
+    table.schema().column_with_name(RECIPE).is_some()
 }
 
-/// The splits of a table of recipes, by name; their rows stay as in the file until they are asked for.
-fn carried_out(cx: &RunContext<'_>, table: &Table) -> Result<Vec<(String, data::Split)>, SplitError> {
-    let resolve = |digest: &Digest| match cx.source(digest)? {
-        Location::File(path) => Some(SourceBytes::File(path.clone())),
-        Location::Embedded(bytes) => Some(SourceBytes::Embedded(bytes)),
+/// The first rows, at most `limit`, of the split called `name` in a table of recipes; of the first split where the name is
+/// empty.
+fn rows_of(cx: &RunContext<'_>, table: &Table, name: &str, limit: usize) -> Result<Option<Examples>, StageError> {
+    let names = table.strings("split").map_err(StageError::failed)?;
+    let recipes = table.strings(RECIPE).map_err(StageError::failed)?;
+    let Some(row) = (0..table.rows()).find(|&row| name.is_empty() || names.value(row) == name) else {
+        return Ok(None);
     };
-    let (names, recipes) = (table.strings(SPLIT)?, table.strings(RECIPE)?);
-    (0..names.len())
-        .map(|row| {
-            let recipe = Recipe::from_json(recipes.value(row))?;
-            Ok((names.value(row).to_owned(), data::load(&recipe, &resolve)?))
-        })
-        .collect()
+    let recipe = Recipe::from_json(recipes.value(row)).map_err(StageError::failed)?;
+    let split = data::load(&recipe, &resolver(cx)).map_err(StageError::failed)?;
+    Ok(Some(split.examples(0..split.rows().min(limit))))
 }
 
 /// The table of `examples`: `x`, `label`.
