@@ -23,6 +23,14 @@ pub(super) struct Prepared {
     pub(super) memory: u64,
 }
 
+/// How far the instances of a plan have come.
+pub(super) struct Settled {
+    /// How each ended; none for what is still to be done.
+    pub(super) states: Vec<Option<InstanceState>>,
+    /// Its result.
+    pub(super) entries: Vec<Option<Arc<Entry>>>,
+}
+
 /// Everything that changes while a run goes on. Events are returned, not emitted, where they follow from others'.
 pub(super) struct Board {
     pub(super) queue: Queue,
@@ -49,12 +57,8 @@ pub(super) enum Consequence {
 
 impl Board {
     /// A board on which the instances with a state are settled; `budget` in bytes.
-    pub(super) fn new(
-        plan: &Plan,
-        states: Vec<Option<InstanceState>>,
-        entries: Vec<Option<Arc<Entry>>>,
-        budget: u64,
-    ) -> Self {
+    pub(super) fn new(plan: &Plan, settled: Settled, budget: u64) -> Self {
+        let Settled { states, entries } = settled;
         let inputs: Vec<BTreeSet<usize>> =
             plan.instances.iter().map(|instance| instance.slots.iter().map(|slot| slot.from).collect()).collect();
         let queue = Queue::new(&inputs, |index| states[index].is_some(), budget);

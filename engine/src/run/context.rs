@@ -167,7 +167,7 @@ impl<'a> RunContext<'a> {
         })
     }
 
-    fn slot_table(&self, slot: usize) -> Result<Table, StageError> {
+    pub(super) fn slot_table(&self, slot: usize) -> Result<Table, StageError> {
         let digest = self.slot_digest(slot)?;
         let from = &self.instance().slots[slot];
         let read = || self.session.store.table(&self.inputs[slot], from.output);

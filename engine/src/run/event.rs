@@ -87,7 +87,7 @@ pub enum Event {
     Skipped {
         /// The instance.
         instance: String,
-        /// The instance it would have needed.
+        /// The instance it would have needed; empty where the run was stopped before its turn.
         because: String,
     },
     /// The stage was stopped; its finished parts are kept.

@@ -14,9 +14,11 @@
 
 mod board;
 mod cancel;
+mod collect;
 mod context;
 mod event;
 mod execute;
+mod expect;
 mod host;
 mod once;
 mod parts;
@@ -26,6 +28,8 @@ mod scheduler;
 mod session;
 mod sources;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::collections::BTreeSet;
@@ -34,16 +38,19 @@ use std::sync::Arc;
 use duress_cache::{Entry, Key, Store, StoreError, StudyRecord};
 
 pub use cancel::CancelToken;
+pub use collect::{CollectError, Collected, collect, collect_output};
 pub use context::{Labelled, RunContext};
 pub use event::{Event, EventSink};
+pub use expect::Verdict;
 pub use host::Host;
 pub use resolve::{KeyState, resolve};
 pub use sources::Sources;
 pub use why::{Explanation, why};
 
 use crate::plan::Plan;
+use crate::spec::Expect;
 use crate::stage::SourceRoots;
-use board::Board;
+use board::Settled;
 use scheduler::Scheduler;
 use session::Session;
 use tables::TableCache;
@@ -51,6 +58,8 @@ use why::Past;
 
 /// The share of the memory for stages that decoded tables may take beside it.
 const TABLES_SHARE: u64 = 4;
+/// How often expectations are judged anew because results turned out to be damaged.
+const JUDGEMENTS: u32 = 3;
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -130,6 +139,8 @@ pub struct Outcome {
     pub computed: usize,
     /// Instances that failed, were skipped or stopped.
     pub failed: usize,
+    /// What came of the expectations that were judged.
+    pub verdicts: Vec<Verdict>,
     /// Expectations that do not hold.
     pub unmet: usize,
     /// Whether the run was asked to stop before it was done.
@@ -183,16 +194,18 @@ pub fn run(
     let keys = resolve::resolve_some(plan, store, &sources, &options.device, |index| selected.contains(&index))?;
     session.report_findings();
     let verify = to_verify(&keys, &selected, options.verify.unwrap_or(0));
-    let board = settle_hits(&session, &keys, &selected, &verify, options.memory_bytes);
-    let board = Scheduler::new(&session, options, verify, board).run(jobs);
-    remember(&session, &board);
+    let settled = settle_hits(&session, &keys, &selected, &verify);
+    let settled = Scheduler::new(&session, options, verify, settled).run(jobs);
+    let (settled, verdicts) = judge(&session, options, jobs, settled, &selected);
+    remember(&session, &settled);
     let mut outcome = Outcome {
-        states: board.states.into_iter().map(|state| state.unwrap_or(InstanceState::NotSelected)).collect(),
-        entries: board.entries,
+        states: settled.states.into_iter().map(|state| state.unwrap_or(InstanceState::NotSelected)).collect(),
+        entries: settled.entries,
         hits: 0,
         computed: 0,
         failed: 0,
-        unmet: 0,
+        unmet: verdicts.iter().filter(|verdict| !verdict.passed).count(),
+        verdicts,
         cancelled: cancel.requested(),
         saved: 0.0,
         seconds: 0.0,
@@ -228,14 +241,13 @@ fn to_verify(keys: &[KeyState], selected: &BTreeSet<usize>, count: usize) -> BTr
     (0..count).map(|turn| hits[turn * hits.len() / count]).collect()
 }
 
-/// The board at the start: hits are settled here, in plan order, with no worker woken for any of them.
+/// Hits are settled here, in plan order, with no worker woken for any of them.
 fn settle_hits(
     session: &Session<'_>,
     keys: &[KeyState],
     selected: &BTreeSet<usize>,
     verify: &BTreeSet<usize>,
-    memory: u64,
-) -> Board {
+) -> Settled {
     let mut states = vec![None; keys.len()];
     let mut entries = vec![None; keys.len()];
     for (index, state) in keys.iter().enumerate() {
@@ -247,14 +259,48 @@ fn settle_hits(
             entries[index] = Some(Arc::clone(entry));
         }
     }
-    Board::new(session.plan, states, entries, memory)
+    Settled { states, entries }
+}
+
+/// Judges the expectations over what was asked for. Results that turn out to be damaged are computed again first.
+fn judge(
+    session: &Session<'_>,
+    options: &RunOptions,
+    jobs: usize,
+    mut settled: Settled,
+    selected: &BTreeSet<usize>,
+) -> (Settled, Vec<Verdict>) {
+    let plan = session.plan;
+    let sections: BTreeSet<&str> = selected.iter().map(|&index| plan.instances[index].section.as_str()).collect();
+    let wanted = |expect: &Expect| sections.contains(expect.table.section.as_str());
+    let mut verdicts = Vec::new();
+    for attempt in 1.. {
+        if session.cancel.requested() {
+            break;
+        }
+        let (judged, lost) = expect::judge(plan, session.store, &settled.entries, wanted);
+        verdicts = judged;
+        if lost.is_empty() || attempt == JUDGEMENTS {
+            break;
+        }
+        session.report_findings();
+        for &index in &lost {
+            session.warn(index, "its cached result is damaged or lost and is computed again");
+            (settled.states[index], settled.entries[index]) = (None, None);
+        }
+        settled = Scheduler::new(session, options, BTreeSet::new(), settled).run(jobs);
+    }
+    for Verdict { name, passed, detail } in verdicts.clone() {
+        session.events.emit(Event::Expectation { name, passed, detail });
+    }
+    (settled, verdicts)
 }
 
 /// Writes down which key each instance had, for the next run to explain itself with. Instances that this run did not get
 /// to keep the key they had.
-fn remember(session: &Session<'_>, board: &Board) {
+fn remember(session: &Session<'_>, settled: &Settled) {
     let key_of = |index: usize, label: &str| {
-        board.entries[index].as_ref().map(|entry| entry.key).or_else(|| session.past.key_of(label))
+        settled.entries[index].as_ref().map(|entry| entry.key).or_else(|| session.past.key_of(label))
     };
     let instances = session.plan.instances.iter().enumerate();
     let record = StudyRecord {

@@ -301,9 +301,9 @@ mod tests {
         queue.release(0);
         assert_eq!(queue.next(0.0), Next::Sleep(Some(0.02)));
         assert_eq!(queue.next(0.02), Next::Task(Task::Run(0)));
-        queue.delay(0, 1, 1.0);
+        queue.delay(0, 1, 0.0);
         queue.release(0);
-        assert_eq!(queue.next(1.0), Next::Sleep(Some(0.04)));
+        assert_eq!(queue.next(0.0), Next::Sleep(Some(0.04)));
     }
 
     #[test]

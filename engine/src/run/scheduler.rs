@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use duress_cache::{Entry, LockGuard};
 
-use super::board::{Board, Consequence, Prepared};
+use super::board::{Board, Consequence, Prepared, Settled};
 use super::context::RunContext;
 use super::event::Event;
 use super::execute::{self, End};
@@ -42,12 +42,19 @@ pub(super) struct Scheduler<'s, 'a> {
 }
 
 impl<'s, 'a> Scheduler<'s, 'a> {
-    pub(super) fn new(session: &'s Session<'a>, options: &RunOptions, verify: BTreeSet<usize>, board: Board) -> Self {
+    /// Workers for whatever is not `settled`; the cached instances in `verify` are computed again and compared.
+    pub(super) fn new(
+        session: &'s Session<'a>,
+        options: &RunOptions,
+        verify: BTreeSet<usize>,
+        settled: Settled,
+    ) -> Self {
+        let board = Board::new(session.plan, settled, options.memory_bytes);
         Self { session, keep_going: options.keep_going, verify, board: Mutex::new(board), changed: Condvar::new() }
     }
 
-    /// Works until nothing is left; returns the board with every instance settled.
-    pub(super) fn run(self, jobs: usize) -> Board {
+    /// Works with so many workers until every instance is settled.
+    pub(super) fn run(self, jobs: usize) -> Settled {
         std::thread::scope(|scope| {
             for _ in 1..jobs {
                 scope.spawn(|| self.work());
@@ -56,7 +63,7 @@ impl<'s, 'a> Scheduler<'s, 'a> {
         });
         let mut board = self.board.into_inner().unwrap_or_else(PoisonError::into_inner);
         sweep(self.session, &mut board);
-        board
+        Settled { states: board.states, entries: board.entries }
     }
 
     fn work(&self) {

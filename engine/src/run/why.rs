@@ -200,7 +200,7 @@ fn nearest(record: &StudyRecord, section: &str, label: &str) -> Vec<String> {
         .take_while(|(other, _)| other.starts_with(section))
         .filter(|(other, _)| belongs(other))
         .take(CANDIDATES)
-        .map(|(other, _)| (place(other).iter().filter(|coordinate| !own.contains(coordinate)).count(), other.clone()))
+        .map(|(other, _)| (own.iter().filter(|coordinate| !place(other).contains(coordinate)).count(), other.clone()))
         .collect();
     found.sort();
     found.into_iter().map(|(_, other)| other).take(4).collect()

@@ -6,16 +6,13 @@ use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError, 
 use duress_engine::run::RunContext;
 use duress_engine::stage::{Fact, InferContext, OutputFact, StageError};
 
-use super::Inject;
+use super::{Inject, PART_WORK};
 use crate::nn::fault::{CrashCampaign, CrashRow, crash_rows};
 use crate::nn::statistics::{Cluster, Moments, clustered_rate};
 use crate::nn::{Examples, Executor, Weights};
 use crate::stages::artifact;
 use crate::stages::crash_errors::{self, CrashFact};
 use crate::stages::tidy::{Layout, Measure, Metric};
-
-/// Multiply-adds of a part: some seconds of work for one core.
-const PART_WORK: u64 = 1 << 36;
 
 const RESULTS: Layout = Layout {
     metrics: &[

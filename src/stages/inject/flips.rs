@@ -5,7 +5,7 @@ use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError, 
 use duress_engine::run::RunContext;
 use duress_engine::stage::{OutputFact, StageError};
 
-use super::{Inject, Sampling};
+use super::{Inject, PART_WORK, Sampling};
 use crate::nn::fault::{
     self, FaultOutcome, FaultSite, FaultSpace, Golden, evaluate_faults, sample_layers, sample_sites, sample_size,
 };
@@ -13,9 +13,6 @@ use crate::nn::statistics::{Cluster, clustered_rate};
 use crate::nn::{Examples, Weights};
 use crate::stages::artifact::table_fact;
 use crate::stages::tidy::{Dimension, Layout, Measure, Metric, Values};
-
-/// Multiply-adds of a part if every fault took a full inference; most take a small share of one.
-const PART_WORK: u64 = 1 << 39;
 
 const METRICS: &[Metric] = &[
     Metric { name: "masked_rate", doc: "share of all (fault, sample) pairs in which no output changes" },

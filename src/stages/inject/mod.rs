@@ -18,6 +18,9 @@ use super::examples::examples;
 use crate::nn::Network;
 use crate::nn::weights_table::weights_from_table;
 
+/// Multiply-adds of a part: some seconds of work for one core.
+const PART_WORK: u64 = 1 << 36;
+
 impl StageKind for Inject {
     const KIND: &'static str = "inject";
     const REVISION: u32 = 1;

@@ -1,0 +1,8 @@
+//! Runs of toy plans, judged by what happened.
+
+mod collecting;
+mod incremental;
+mod parallel;
+mod parts;
+mod toys;
+mod trouble;
