@@ -171,6 +171,12 @@ fn bounds(expect: &ExpectTable, node: &Node, scope: &mut Scope<'_>) -> Option<Ve
             scope.fault(Fault::new("bad-expect", within.span, message, label).help(help));
         }
     }
+    if let (Some(least), Some(most)) = (expect.at_least, expect.at_most)
+        && least > most
+    {
+        let message = format!("nothing is at least {least} and at most {most}");
+        scope.fault(Fault::new("bad-expect", node.span, message, "never holds").help("swap `at_least` and `at_most`"));
+    }
     if let Some(above) = &expect.above {
         if matches!(expect.reduce, Reduce::All | Reduce::Any) {
             let message =
