@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content_hash::Digest;
+use crate::error::StoreError;
 use crate::key::{Key, KeyParts};
-use crate::store::StoreError;
 use crate::table::Table;
 
 /// A result: named tables.

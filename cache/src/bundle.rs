@@ -25,11 +25,12 @@ use tar::{Archive, Builder, EntryType, Header};
 
 use crate::artifact::{Entry, TableRef};
 use crate::content_hash::Digest;
+use crate::error::StoreError;
 use crate::files::temporary;
 use crate::key::Key;
 use crate::layout::Member;
 use crate::sealed::{seal, unseal};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::table::Table;
 use crate::verify::agrees;
 

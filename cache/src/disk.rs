@@ -1,11 +1,13 @@
 //! [`DiskStore`]: a cache in a folder that threads, processes and people share. The folder is drawn in `layout.rs`.
 //!
-//! * A file appears whole or not at all: it is written beside its place, synced, renamed, and its folder synced.
+//! * A file appears whole or not at all: it is written beside its place, synced and renamed, and its folder
+//!   is synced.
 //! * An object is checked against its digest whenever it is read. Looking up an entry only asks for the objects' sizes,
 //!   so a lookup costs one small file and a `stat` per table.
 //! * Whoever uses a cache holds a shared lock on it, from its first use until the store is dropped; whoever cleans it
 //!   holds that lock alone. So nothing in use is ever removed, not even an object whose entry is yet to be written.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,14 +17,16 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::artifact::{Entry, TableRef};
+use crate::artifact::{Artifact, Entry, Provenance, TableRef};
+use crate::claim::claim;
 use crate::content_hash::Digest;
-use crate::files::{make_folder, read_file, write_whole};
-use crate::key::Key;
-use crate::layout::{ENTRIES, LOCKS, Layout, OBJECTS, QUARANTINE, RECORDS, TAG, TAG_MARK, TAG_TEXT};
+use crate::error::{Finding, StoreError};
+use crate::files::{Batch, make_folder, read_file, write_whole};
+use crate::key::{Key, KeyParts};
+use crate::layout::{LOCKS, Layout, QUARANTINE};
 use crate::lock::{self, Holder};
 use crate::sealed::{seal, unseal};
-use crate::store::{Finding, Findings, LockGuard, Store, StoreError, StudyRecord};
+use crate::store::{Findings, LockGuard, Store, StudyRecord};
 
 /// Use is noted at most this often.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -158,6 +162,18 @@ impl DiskStore {
         fs::metadata(self.layout.object(&table.object)).is_ok_and(|file| file.is_file() && file.len() == table.bytes)
     }
 
+    /// Writes an object, unless it is there. A damaged file of the same name is healed by writing over it.
+    fn stage_object(&self, bytes: &[u8], batch: &mut Batch) -> Result<Digest, StoreError> {
+        let object = Digest::of_bytes(bytes);
+        let path = self.layout.object(&object);
+        let there = fs::metadata(&path).is_ok_and(|file| file.len() == bytes.len() as u64)
+            && read_file(&path)?.is_some_and(|found| found == bytes);
+        if !there {
+            batch.add(path, bytes)?;
+        }
+        Ok(object)
+    }
+
     /// Lets [`gc`](crate::gc()) know that an entry was used; to read a cache one need not be allowed to.
     fn note_use(&self, key: &Key) {
         let Some(now) = self.now else { return };
@@ -210,16 +226,34 @@ impl Store for DiskStore {
         StoreError::Corrupt { key: entry.key, table: name.into(), object, aside, reason: reason.into() }
     }
 
+    /// All files are synced at once, the entry's among them, which is the last to appear.
+    fn put(
+        &self,
+        parts: KeyParts,
+        key: &Key,
+        artifact: &Artifact,
+        provenance: Provenance,
+    ) -> Result<Entry, StoreError> {
+        let _usage = self.in_use()?;
+        let mut batch = Batch::default();
+        let mut tables = BTreeMap::new();
+        for (name, table) in &artifact.tables {
+            let bytes = table.to_parquet()?;
+            let object = self.stage_object(&bytes, &mut batch)?;
+            let (digest, rows) = (table.digest(), table.rows() as u64);
+            tables.insert(name.clone(), TableRef { digest, object, bytes: bytes.len() as u64, rows });
+        }
+        let entry = Entry { key: *key, parts, tables, provenance };
+        batch.add(self.layout.entry(key), &seal(&entry))?;
+        batch.commit()?;
+        Ok(entry)
+    }
+
     fn put_object(&self, bytes: &Bytes) -> Result<Digest, StoreError> {
         let _usage = self.in_use()?;
-        let object = Digest::of_bytes(bytes);
-        let path = self.layout.object(&object);
-        // A damaged file of the same name is healed by writing over it.
-        let there = fs::metadata(&path).is_ok_and(|file| file.len() == bytes.len() as u64)
-            && read_file(&path)?.is_some_and(|found| found == *bytes);
-        if !there {
-            write_whole(&path, bytes)?;
-        }
+        let mut batch = Batch::default();
+        let object = self.stage_object(bytes, &mut batch)?;
+        batch.commit()?;
         Ok(object)
     }
 
@@ -282,45 +316,11 @@ fn share(layout: &Layout) -> Result<Usage, StoreError> {
     Ok(Usage::Shared(file))
 }
 
-/// Makes a folder a cache, unless it is one or holds something else.
-fn claim(layout: &Layout) -> Result<(), StoreError> {
-    let tag = layout.tag();
-    if let Some(text) = read_file(&tag)? {
-        if !String::from_utf8_lossy(&text).contains(TAG_MARK) {
-            return Err(not_a_cache(layout, "its CACHEDIR.TAG says that it is another program's"));
-        }
-    } else {
-        make_folder(layout.root())?;
-        let listing = fs::read_dir(layout.root()).map_err(|error| StoreError::io("list", layout.root(), error))?;
-        for file in listing.flatten() {
-            let name = file.file_name();
-            let name = name.to_string_lossy();
-            let ours = [OBJECTS, ENTRIES, RECORDS, LOCKS, QUARANTINE].contains(&name.as_ref());
-            if !ours && !name.starts_with('.') && name != "lost+found" && name != TAG {
-                return Err(not_a_cache(layout, &format!("it holds `{name}`, which is none of ours")));
-            }
-        }
-        write_whole(&tag, TAG_TEXT.as_bytes())?;
-    }
-    // Where the cache cannot be written to, it can still be read.
-    if !layout.cache_lock().exists() && make_folder(&layout.bucket(LOCKS)).is_ok() {
-        let _ = OpenOptions::new().append(true).create(true).open(layout.cache_lock());
-    }
-    Ok(())
-}
-
-fn not_a_cache(layout: &Layout, reason: &str) -> StoreError {
-    StoreError::NotACache { path: layout.root().to_owned(), reason: reason.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Instant;
 
     use super::*;
-    use crate::artifact::Provenance;
-    use crate::key::KeyParts;
     use crate::tree::Tree;
 
     #[test]

@@ -2,26 +2,67 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
 
+use tempfile::NamedTempFile;
+
+use crate::error::StoreError;
 use crate::layout::TEMPORARY;
-use crate::store::StoreError;
 
-/// Writes a file beside its place, syncs it, renames it, and syncs the folder. Where that fails, what was there stays.
+/// Files that are being written, beside their places. Dropping it removes them; [`Batch::commit`] lets them appear.
+#[derive(Debug, Default)]
+pub(crate) struct Batch(Vec<(NamedTempFile, PathBuf)>);
+
+impl Batch {
+    /// Writes one more file.
+    pub(crate) fn add(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
+        let folder = folder_of(&path);
+        make_folder(folder)?;
+        let written = temporary(folder).and_then(|mut file| file.write_all(bytes).map(|()| file));
+        let file = written.map_err(|error| StoreError::io("write", &path, error))?;
+        self.0.push((file, path));
+        Ok(())
+    }
+
+    /// Syncs all files, then renames them in the order they were added, then syncs the folder of the last. Whoever finds
+    /// the last file thus finds the others. Where a rename before it is lost in a power cut, sizes and digests tell.
+    pub(crate) fn commit(self) -> Result<(), StoreError> {
+        // A disk that has several syncs to do at once does them in about the time of one.
+        thread::scope(|scope| {
+            let others = self.0.iter().skip(1).map(|file| scope.spawn(|| sync(file))).collect::<Vec<_>>();
+            let first = self.0.first().map_or(Ok(()), sync);
+            let results = others.into_iter().map(|it| it.join().expect("syncing a file does not panic"));
+            results.fold(first, Result::and)
+        })?;
+        let last = self.0.last().map(|(_, path)| folder_of(path).to_owned());
+        for (file, path) in self.0 {
+            file.persist(&path).map_err(|error| StoreError::io("write", &path, error.error))?;
+        }
+        if let Some(folder) = last {
+            sync_folder(&folder);
+        }
+        Ok(())
+    }
+}
+
+fn sync((file, path): &(NamedTempFile, PathBuf)) -> Result<(), StoreError> {
+    file.as_file().sync_all().map_err(|error| StoreError::io("write", path, error))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// Writes one file so that it appears whole or not at all. Where that fails, what was there stays.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let failed = |error| StoreError::io("write", path, error);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_folder(folder)?;
-    let mut file = temporary(folder).map_err(failed)?;
-    // Dropping `file` on the way out removes it.
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    sync_folder(folder);
-    Ok(())
+    let mut batch = Batch::default();
+    batch.add(path.to_owned(), bytes)?;
+    batch.commit()
 }
 
 /// A file in `folder` to be renamed when it is whole, readable for whoever the user's mask allows.
-pub(crate) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
     #[cfg(unix)]

@@ -12,12 +12,12 @@ use std::time::{Duration, SystemTime};
 use crate::artifact::Entry;
 use crate::content_hash::Digest;
 use crate::disk::DiskStore;
+use crate::error::StoreError;
 use crate::files::read_file;
 use crate::key::Key;
 use crate::layout::{ENTRIES, LOCKS, Member, OBJECTS, QUARANTINE, RECORDS, TEMPORARY};
 use crate::lock;
 use crate::sealed::unseal;
-use crate::store::StoreError;
 use crate::walk::{list, members, shards};
 
 /// Damaged files are kept this long, for whoever wants to know what happened.

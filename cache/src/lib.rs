@@ -8,8 +8,10 @@
 
 mod artifact;
 mod bundle;
+mod claim;
 mod content_hash;
 mod disk;
+mod error;
 mod files;
 mod gc;
 mod key;
@@ -27,10 +29,11 @@ pub use artifact::{Artifact, Entry, Provenance, TableRef};
 pub use bundle::{ImportReport, export, import};
 pub use content_hash::{ContentHash, Digest, DigestError, Hasher};
 pub use disk::DiskStore;
+pub use error::{Finding, StoreError};
 pub use gc::{GcPolicy, GcReport, Reason, Removed, gc};
 pub use key::{Difference, InputPart, KEY_FORMAT, Key, KeyParts, SourcePart, part_key};
 pub use memory::MemoryStore;
-pub use store::{Finding, LockGuard, Store, StoreError, StudyRecord};
+pub use store::{LockGuard, Store, StudyRecord};
 pub use table::{Cell, ColumnSpec, SCHEMA_VERSION, SCHEMA_VERSION_KEY, Table, TableBuilder, TableError};
 pub use tree::Tree;
 pub use verify::{DamagedObject, VerifyReport, verify};

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::artifact::{Entry, TableRef};
 use crate::content_hash::Digest;
+use crate::error::{Finding, StoreError};
 use crate::key::Key;
-use crate::store::{Finding, Findings, Held, LockGuard, Store, StoreError, StudyRecord};
+use crate::store::{Findings, Held, LockGuard, Store, StudyRecord};
 
 /// Keeps everything in memory, as the bytes that would be files.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! [`Table`]: rows under a schema, in memory. Its identity is its [logical digest](Table::digest), not the bytes of a file.
 
 mod builder;
+mod cell;
 mod digest;
 mod file;
 #[cfg(test)]
@@ -16,7 +17,8 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-pub use builder::{Cell, ColumnSpec, TableBuilder};
+pub use builder::{ColumnSpec, TableBuilder};
+pub use cell::Cell;
 pub use file::{SCHEMA_VERSION, SCHEMA_VERSION_KEY};
 
 use crate::content_hash::Digest;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use crate::artifact::TableRef;
 use crate::content_hash::Digest;
 use crate::disk::DiskStore;
+use crate::error::{Finding, StoreError};
 use crate::files::read_file;
 use crate::key::Key;
 use crate::layout::{ENTRIES, Member, OBJECTS, RECORDS};
-use crate::store::{Finding, StoreError, StudyRecord};
+use crate::store::StudyRecord;
 use crate::table::Table;
 use crate::walk::{list, members};
 

@@ -4,8 +4,8 @@ use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::error::StoreError;
 use crate::layout::{Layout, Member};
-use crate::store::StoreError;
 
 /// A file in a bucket whose name is one of ours.
 #[derive(Debug)]

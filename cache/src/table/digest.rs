@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait};
 use arrow::datatypes::{
     DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
@@ -20,7 +20,7 @@ use crate::content_hash::{ContentHash, Digest, Hasher};
 /// Version of what is fed; raising it changes every digest, and so every key.
 const TABLE_FORMAT: u32 = 1;
 
-/// Values that are turned into bytes at a time.
+/// Values that are looked at together.
 const CHUNK: usize = 8192;
 
 /// Whether `field` and all that is nested in it has a type that tables can keep; `path` names it in the error.
@@ -120,20 +120,16 @@ fn feed_column(hasher: &mut Hasher, data_type: &DataType, segments: &[ArrayRef])
             let bits = array.as_boolean();
             rows.for_each(|row| hasher.raw(&[u8::from(bits.value(row))]));
         }),
-        DataType::Int8 => integers::<Int8Type>(hasher, segments),
-        DataType::Int16 => integers::<Int16Type>(hasher, segments),
-        DataType::Int32 => integers::<Int32Type>(hasher, segments),
-        DataType::Int64 => integers::<Int64Type>(hasher, segments),
-        DataType::UInt8 => integers::<UInt8Type>(hasher, segments),
-        DataType::UInt16 => integers::<UInt16Type>(hasher, segments),
-        DataType::UInt32 => integers::<UInt32Type>(hasher, segments),
-        DataType::UInt64 => integers::<UInt64Type>(hasher, segments),
-        DataType::Float32 => {
-            primitives::<Float32Type, 4>(hasher, segments, |value| canonical32(value).to_le_bytes());
-        }
-        DataType::Float64 => {
-            primitives::<Float64Type, 8>(hasher, segments, |value| canonical64(value).to_le_bytes());
-        }
+        DataType::Int8 => numbers::<Int8Type, _>(hasher, segments, i8::to_le_bytes, |_| true),
+        DataType::Int16 => numbers::<Int16Type, _>(hasher, segments, i16::to_le_bytes, |_| true),
+        DataType::Int32 => numbers::<Int32Type, _>(hasher, segments, i32::to_le_bytes, |_| true),
+        DataType::Int64 => numbers::<Int64Type, _>(hasher, segments, i64::to_le_bytes, |_| true),
+        DataType::UInt8 => numbers::<UInt8Type, _>(hasher, segments, u8::to_le_bytes, |_| true),
+        DataType::UInt16 => numbers::<UInt16Type, _>(hasher, segments, u16::to_le_bytes, |_| true),
+        DataType::UInt32 => numbers::<UInt32Type, _>(hasher, segments, u32::to_le_bytes, |_| true),
+        DataType::UInt64 => numbers::<UInt64Type, _>(hasher, segments, u64::to_le_bytes, |_| true),
+        DataType::Float32 => numbers::<Float32Type, _>(hasher, segments, canonical32, |value| !value.is_nan()),
+        DataType::Float64 => numbers::<Float64Type, _>(hasher, segments, canonical64, |value| !value.is_nan()),
         DataType::Utf8 => {
             each_value(segments, |array, row| hasher.bytes(array.as_string::<i32>().value(row).as_bytes()));
         }
@@ -193,44 +189,35 @@ fn each_value(segments: &[ArrayRef], mut visit: impl FnMut(&ArrayRef, usize)) {
     each_valid(segments, |array, rows| rows.for_each(|row| visit(array, row)));
 }
 
-fn integers<T: ArrowPrimitiveType>(hasher: &mut Hasher, segments: &[ArrayRef]) {
-    let width = size_of::<T::Native>();
-    each_valid(segments, |array, rows| {
-        let values: &PrimitiveArray<T> = array.as_primitive();
-        let bytes = values.values().inner().as_slice();
-        let bytes = &bytes[rows.start * width..rows.end * width];
-        if cfg!(target_endian = "little") {
-            hasher.raw(bytes);
-        } else {
-            bytes.chunks_exact(width).for_each(|value| value.iter().rev().for_each(|byte| hasher.raw(&[*byte])));
-        }
-    });
-}
-
-fn primitives<T: ArrowPrimitiveType, const WIDTH: usize>(
+/// Feeds numbers as their little-endian bytes: whole slices where those in memory are canonical.
+fn numbers<T: ArrowPrimitiveType, const WIDTH: usize>(
     hasher: &mut Hasher,
     segments: &[ArrayRef],
-    bytes: impl Fn(T::Native) -> [u8; WIDTH],
+    canonical: fn(T::Native) -> [u8; WIDTH],
+    is_canonical: fn(T::Native) -> bool,
 ) {
-    let mut buffer = Vec::with_capacity(CHUNK * WIDTH);
+    let mut buffer = Vec::new();
     each_valid(segments, |array, rows| {
-        let values: &PrimitiveArray<T> = array.as_primitive();
-        for chunk in values.values()[rows].chunks(CHUNK) {
-            buffer.clear();
-            for value in chunk {
-                buffer.extend_from_slice(&bytes(*value));
+        let values = array.as_primitive::<T>().values().slice(rows.start, rows.len());
+        let in_memory = values.inner().as_slice();
+        for (chunk, bytes) in values.chunks(CHUNK).zip(in_memory.chunks(CHUNK * WIDTH)) {
+            if cfg!(target_endian = "little") && chunk.iter().all(|value| is_canonical(*value)) {
+                hasher.raw(bytes);
+            } else {
+                buffer.clear();
+                buffer.extend(chunk.iter().flat_map(|value| canonical(*value)));
+                hasher.raw(&buffer);
             }
-            hasher.raw(&buffer);
         }
     });
 }
 
-fn canonical32(value: f32) -> u32 {
-    if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }
+fn canonical32(value: f32) -> [u8; 4] {
+    if value.is_nan() { f32::NAN.to_le_bytes() } else { value.to_le_bytes() }
 }
 
-fn canonical64(value: f64) -> u64 {
-    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+fn canonical64(value: f64) -> [u8; 8] {
+    if value.is_nan() { f64::NAN.to_le_bytes() } else { value.to_le_bytes() }
 }
 
 /// Feeds the lengths of the valid lists, then their values as one column.

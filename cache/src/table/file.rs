@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -72,7 +72,7 @@ impl Table {
         writer.write(&batch).and_then(|()| writer.flush()).map_err(|error| failed(&error))
     }
 
-    /// Reads a Parquet file, ours or another program's.
+    /// Reads a Parquet file, ours or another program's; of the latter, the columns without metadata.
     ///
     /// # Errors
     /// [`TableError::File`] where the bytes are no whole Parquet file or one of a later version of ours, and
@@ -118,13 +118,25 @@ fn float_path(name: &str, data_type: &DataType) -> Option<Vec<String>> {
 }
 
 fn read(bytes: Bytes) -> Result<Table, TableError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| failed(&error))?;
-    let mut schema = Schema::clone(builder.schema());
-    if let Some(version) = schema.metadata.remove(SCHEMA_VERSION_KEY)
-        && version.parse::<u32>().map_or(true, |version| version > SCHEMA_VERSION)
-    {
-        return Err(TableError::File(format!("it is of schema version {version}, later than {SCHEMA_VERSION}")));
-    }
+    let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(|error| failed(&error))?;
+    let (metadata, schema) = match metadata.schema().metadata().get(SCHEMA_VERSION_KEY) {
+        Some(version) if version.parse::<u32>().is_ok_and(|version| version <= SCHEMA_VERSION) => {
+            let mut schema = Schema::clone(metadata.schema());
+            schema.metadata.remove(SCHEMA_VERSION_KEY);
+            (metadata, schema)
+        }
+        Some(version) => {
+            return Err(TableError::File(format!("it is of schema version {version}, later than {SCHEMA_VERSION}")));
+        }
+        // Another program's: its hints would ask for types of that program's memory, and its notes mean nothing here.
+        None => {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(|error| failed(&error))?;
+            let schema = Schema::new(metadata.schema().fields().clone());
+            (metadata, schema)
+        }
+    };
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
     let reader = builder.with_batch_size(READ_BATCH).build().map_err(|error| failed(&error))?;
     let batches: Result<Vec<_>, _> = reader.collect();
     Table::new(Arc::new(schema), batches.map_err(|error| TableError::File(error.to_string()))?)
@@ -221,6 +233,18 @@ mod tests {
         writer.close().unwrap();
         let error = Table::from_parquet(bytes.into()).unwrap_err();
         assert!(error.to_string().contains("schema version 2, later than 1"), "{error}");
+    }
+
+    #[test]
+    fn text_of_another_program_is_text_however_that_program_keeps_it_in_memory() {
+        let views = arrow::array::StringViewArray::from(vec!["a", "b"]);
+        let batch = RecordBatch::try_from_iter([("name", Arc::new(views) as _)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let table = Table::from_parquet(bytes.into()).unwrap();
+        assert_eq!(table.strings("name").unwrap().value(1), "b");
     }
 
     #[test]
