@@ -11,7 +11,11 @@ pub(crate) fn claim(layout: &Layout) -> Result<(), StoreError> {
     let tag = layout.tag();
     if let Some(text) = read_file(&tag)? {
         if !String::from_utf8_lossy(&text).contains(TAG_MARK) {
-            return Err(not_a_cache(layout, "its CACHEDIR.TAG says that it is another program's"));
+            // Ours all the same where our buckets are in it: the tag was damaged, and is written again.
+            if !layout.bucket(ENTRIES).is_dir() {
+                return Err(not_a_cache(layout, "its CACHEDIR.TAG says that it is another program's"));
+            }
+            write_whole(&tag, TAG_TEXT.as_bytes())?;
         }
     } else {
         make_folder(layout.root())?;

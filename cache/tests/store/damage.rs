@@ -137,6 +137,17 @@ fn a_damaged_record_counts_as_none() {
 }
 
 #[test]
+fn a_damaged_tag_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = put(&disk(folder.path()), 1);
+    let tag = folder.path().join("cache/CACHEDIR.TAG");
+    let sound = fs::read(&tag).unwrap();
+    fs::write(&tag, "Signature").unwrap();
+    assert_eq!(disk(folder.path()).entry(&entry.key).unwrap(), Some(entry));
+    assert_eq!(fs::read(tag).unwrap(), sound);
+}
+
+#[test]
 fn garbage_with_a_right_digest_is_set_aside_too() {
     let store = MemoryStore::new();
     let mut entry = put(&store, 1);
