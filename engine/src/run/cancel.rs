@@ -20,6 +20,7 @@ impl CancelToken {
 
     /// Asks the run to finish the parts it is working on and to stop. Returns how often that has been asked, this time
     /// included.
+    #[expect(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn request(&self) -> u8 {
         self.requests.fetch_add(1, Ordering::SeqCst).saturating_add(1)
     }

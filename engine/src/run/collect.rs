@@ -50,7 +50,7 @@ pub enum CollectError {
         /// Whose it is, as an index into the plan's instances.
         instance: usize,
         /// Why.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// Tables that do not fit together.
     #[error("collect `{name}`: {source}")]
@@ -58,7 +58,7 @@ pub enum CollectError {
         /// The name.
         name: String,
         /// Why.
-        source: TableError,
+        source: Box<TableError>,
     },
 }
 
@@ -99,7 +99,10 @@ pub fn collect_output(
         match &entries[index] {
             Some(entry) if entry.tables.contains_key(output) => {
                 let read = store.table(entry, output);
-                rows.push((instance, read.map_err(|source| CollectError::Store { instance: index, source })?));
+                rows.push((
+                    instance,
+                    read.map_err(|source| CollectError::Store { instance: index, source: Box::new(source) })?,
+                ));
             }
             Some(_) => {}
             None => missing.push(instance.label.clone()),
@@ -109,7 +112,7 @@ pub fn collect_output(
         return Err(CollectError::Nothing { name, instances });
     }
     let axes: Vec<AxisColumn> = axis_names(&rows).into_iter().filter_map(|axis| AxisColumn::of(axis, &rows)).collect();
-    let table = join(&rows, &axes).map_err(|source| CollectError::Table { name, source })?;
+    let table = join(&rows, &axes).map_err(|source| CollectError::Table { name, source: Box::new(source) })?;
     Ok(Collected { table, axes: axes.into_iter().map(|axis| axis.column).collect(), missing })
 }
 

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use duress_cache::{Artifact, Entry, KeyParts};
 
@@ -15,9 +15,9 @@ use crate::stage::StageError;
 /// How a stage ended.
 pub(super) enum End {
     /// Its result is in the cache.
-    Stored { entry: Entry, seconds: f64 },
+    Stored { entry: Arc<Entry>, seconds: f64 },
     /// Another process put the same result into the cache meanwhile.
-    Superseded(Entry),
+    Superseded(Arc<Entry>),
     /// The results of these instances, which it reads, are damaged or gone.
     Lost { inputs: BTreeSet<usize>, error: String },
     /// It was asked to stop.
@@ -39,7 +39,7 @@ pub(super) fn run(cx: &RunContext<'_>, parts: &KeyParts) -> End {
     match store.put(parts.clone(), &cx.key, &artifact, provenance) {
         Ok(entry) => {
             keep_decoded(cx, &artifact, &entry);
-            End::Stored { entry, seconds }
+            End::Stored { entry: Arc::new(entry), seconds }
         }
         Err(error) => End::Failed(with_causes(&error)),
     }
@@ -83,7 +83,7 @@ fn whole(cx: &RunContext<'_>, artifact: Artifact) -> Result<Artifact, End> {
 fn ended(cx: &RunContext<'_>, error: &StageError) -> End {
     if cx.superseded.load(Ordering::SeqCst) {
         return match cx.session.store.entry(&cx.key) {
-            Ok(Some(entry)) => End::Superseded(entry),
+            Ok(Some(entry)) => End::Superseded(Arc::new(entry)),
             Ok(None) => End::Failed("another process's result vanished; run again".to_owned()),
             Err(error) => End::Failed(with_causes(&error)),
         };

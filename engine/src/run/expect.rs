@@ -1,6 +1,7 @@
 //! Judges the study's expectations over what it collected.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -86,7 +87,7 @@ fn judge_one(expect: &Expect, collected: &Collected) -> Result<(bool, String), S
     let mut detail = format!("{good} of {} as expected ({wanted})", rows.count());
     if let Some(&(row, value)) = failing.first() {
         let value = value.map_or_else(|| "nothing".to_owned(), short);
-        detail.push_str(&format!("; {value} at {}", rows.place(row)));
+        let _ = write!(detail, "; {value} at {}", rows.place(row));
     }
     Ok((passed, detail))
 }

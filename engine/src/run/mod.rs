@@ -9,6 +9,7 @@
 //! | say why something must run | `why.rs` |
 //! | gather a stage over its axes | `collect.rs` |
 //! | judge the study's expectations | `expect.rs` |
+//! | add it all up | `outcome.rs` |
 //!
 //! [`run`] puts them in order. All that happens leaves as [`Event`]s; [`Outcome`] is their sum.
 
@@ -21,6 +22,7 @@ mod execute;
 mod expect;
 mod host;
 mod once;
+mod outcome;
 mod parts;
 mod queue;
 mod resolve;
@@ -35,7 +37,7 @@ mod why;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use duress_cache::{Entry, Key, Store, StoreError, StudyRecord};
+use duress_cache::{Store, StoreError, StudyRecord};
 
 pub use cancel::CancelToken;
 pub use collect::{CollectError, Collected, collect, collect_output};
@@ -43,13 +45,13 @@ pub use context::{Labelled, RunContext};
 pub use event::{Event, EventSink};
 pub use expect::Verdict;
 pub use host::Host;
+pub use outcome::{InstanceState, Outcome, RunOptions};
 pub use resolve::{KeyState, resolve};
 pub use sources::Sources;
 pub use why::{Explanation, why};
 
 use crate::plan::Plan;
 use crate::spec::Expect;
-use crate::stage::SourceRoots;
 use board::Settled;
 use scheduler::Scheduler;
 use session::Session;
@@ -60,104 +62,6 @@ use why::Past;
 const TABLES_SHARE: u64 = 4;
 /// How often expectations are judged anew because results turned out to be damaged.
 const JUDGEMENTS: u32 = 3;
-
-/// How to run.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// How many stages run at the same time; 0 for as many as `threads`.
-    pub jobs: usize,
-    /// How many threads work on data; 0 for one per core.
-    pub threads: usize,
-    /// How much memory the stages that run at the same time may declare together, in bytes.
-    pub memory_bytes: u64,
-    /// Whether a failure lets everything run that does not need it.
-    pub keep_going: bool,
-    /// Only these sections and what they need; all where none.
-    pub only: Option<Vec<String>>,
-    /// How many cached results to compute again and compare.
-    pub verify: Option<usize>,
-    /// The class of device, such as `cpu`.
-    pub device: String,
-    /// Where source files are looked for.
-    pub roots: SourceRoots,
-}
-
-impl Default for RunOptions {
-    fn default() -> Self {
-        Self {
-            jobs: 0,
-            threads: 0,
-            memory_bytes: 4 << 30,
-            keep_going: false,
-            only: None,
-            verify: None,
-            device: "cpu".to_owned(),
-            roots: SourceRoots::default(),
-        }
-    }
-}
-
-/// How an instance ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InstanceState {
-    /// The cache had its result.
-    Hit {
-        /// Its key.
-        key: Key,
-    },
-    /// It was computed.
-    Computed {
-        /// Its key.
-        key: Key,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        error: String,
-    },
-    /// It was not run.
-    Skipped {
-        /// What it would have needed; empty where the run was stopped first.
-        because: String,
-    },
-    /// It was stopped while it ran.
-    Cancelled,
-    /// It was not asked for.
-    NotSelected,
-}
-
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// How each instance of the plan ended.
-    pub states: Vec<InstanceState>,
-    /// The result of each instance that has one.
-    pub entries: Vec<Option<Arc<Entry>>>,
-    /// Instances answered from the cache.
-    pub hits: usize,
-    /// Instances computed.
-    pub computed: usize,
-    /// Instances that failed, were skipped or stopped.
-    pub failed: usize,
-    /// What came of the expectations that were judged.
-    pub verdicts: Vec<Verdict>,
-    /// Expectations that do not hold.
-    pub unmet: usize,
-    /// Whether the run was asked to stop before it was done.
-    pub cancelled: bool,
-    /// Time that the hits saved, in seconds.
-    pub saved: f64,
-    /// Wall-clock time, in seconds.
-    pub seconds: f64,
-}
-
-impl Outcome {
-    /// Whether everything that was asked for has its result, and every expectation holds.
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        self.failed == 0 && self.unmet == 0 && !self.cancelled
-    }
-}
 
 /// Runs a plan: whatever `store` lacks is computed and kept there. Everything that happens is told to `events`, the last
 /// being [`Event::RunFinished`]; a failure of a stage is an event and part of the outcome, not an error.
@@ -198,20 +102,8 @@ pub fn run(
     let settled = Scheduler::new(&session, options, verify, settled).run(jobs);
     let (settled, verdicts) = judge(&session, options, jobs, settled, &selected);
     remember(&session, &settled);
-    let mut outcome = Outcome {
-        states: settled.states.into_iter().map(|state| state.unwrap_or(InstanceState::NotSelected)).collect(),
-        entries: settled.entries,
-        hits: 0,
-        computed: 0,
-        failed: 0,
-        unmet: verdicts.iter().filter(|verdict| !verdict.passed).count(),
-        verdicts,
-        cancelled: cancel.requested(),
-        saved: 0.0,
-        seconds: 0.0,
-    };
-    count(&mut outcome);
-    outcome.seconds = host.elapsed_seconds() - start;
+    let seconds = host.elapsed_seconds() - start;
+    let outcome = Outcome::of(settled, verdicts, cancel.requested(), seconds);
     finish(events, &outcome);
     Ok(outcome)
 }
@@ -314,22 +206,6 @@ fn remember(session: &Session<'_>, settled: &Settled) {
         let message =
             format!("this run cannot be compared with the next one, since it could not be written down: {error}");
         session.events.emit(Event::Warning { instance: String::new(), message });
-    }
-}
-
-fn count(outcome: &mut Outcome) {
-    for (state, entry) in outcome.states.iter().zip(&outcome.entries) {
-        match state {
-            InstanceState::Hit { .. } => {
-                outcome.hits += 1;
-                outcome.saved += entry.as_ref().map_or(0.0, |entry| entry.provenance.seconds);
-            }
-            InstanceState::Computed { .. } => outcome.computed += 1,
-            InstanceState::NotSelected => {}
-            InstanceState::Failed { .. } | InstanceState::Skipped { .. } | InstanceState::Cancelled => {
-                outcome.failed += 1
-            }
-        }
     }
 }
 

@@ -55,7 +55,7 @@ impl RunContext<'_> {
                 break;
             }
             pause = if advanced { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
-            std::thread::sleep(pause);
+            wait(pause);
         }
         self.take_lock_again()?;
         Ok(tables.into_iter().flatten().collect())
@@ -126,7 +126,7 @@ impl RunContext<'_> {
                 break lock;
             }
             self.check()?;
-            std::thread::sleep(pause);
+            wait(pause);
             pause = (pause * 2).min(PAUSE.1);
         };
         if self.session.store.entry(&self.key)?.is_some() {
@@ -136,4 +136,9 @@ impl RunContext<'_> {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
         Ok(())
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process tells nobody when it is done")]
+fn wait(pause: Duration) {
+    std::thread::sleep(pause);
 }

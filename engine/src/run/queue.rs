@@ -116,7 +116,7 @@ impl Queue {
     }
 
     /// The cache has nothing for `index`: it is to be computed, which takes `memory` bytes.
-    pub(super) fn to_run(&mut self, index: usize, memory: u64) {
+    pub(super) fn enqueue(&mut self, index: usize, memory: u64) {
         self.runs.insert(self.rank(index), memory);
     }
 
@@ -178,7 +178,7 @@ impl Queue {
             self.delayed.iter().filter(|(_, (until, _))| *until <= now).map(|(&index, _)| index).collect();
         for index in due {
             if let Some((_, memory)) = self.delayed.remove(&index) {
-                self.to_run(index, memory);
+                self.enqueue(index, memory);
             }
         }
     }
@@ -213,7 +213,7 @@ mod tests {
         loop {
             match queue.next(0.0) {
                 Next::Task(Task::Probe(index)) => {
-                    queue.to_run(index, 1);
+                    queue.enqueue(index, 1);
                     queue.release(index);
                 }
                 Next::Task(Task::Run(index)) => {
@@ -231,7 +231,7 @@ mod tests {
         loop {
             match queue.next(0.0) {
                 Next::Task(Task::Probe(index)) => {
-                    queue.to_run(index, memory[index]);
+                    queue.enqueue(index, memory[index]);
                     queue.release(index);
                 }
                 other => return other,

@@ -125,8 +125,8 @@ impl<'s, 'a> Scheduler<'s, 'a> {
         };
         let Some(prepared) = self.lock().claim(index, prepared) else { return };
         match self.session.store.entry(&prepared.key) {
-            Ok(Some(entry)) if !self.verify.contains(&index) => self.hit(index, entry),
-            Ok(_) => self.lock().queue.to_run(index, prepared.memory),
+            Ok(Some(entry)) if !self.verify.contains(&index) => self.hit(index, &Arc::new(entry)),
+            Ok(_) => self.lock().queue.enqueue(index, prepared.memory),
             Err(error) => self.fail(index, error.to_string()),
         }
         self.session.report_findings();
@@ -165,13 +165,13 @@ impl<'s, 'a> Scheduler<'s, 'a> {
         };
         match cached {
             Some(entry) if self.verify.contains(&index) => return self.verify(index, &prepared, entry),
-            Some(entry) => return self.hit(index, entry),
+            Some(entry) => return self.hit(index, &Arc::new(entry)),
             None => {}
         }
         match self.session.store.try_lock(&prepared.key) {
             Ok(Some(lock)) => match self.session.store.entry(&prepared.key) {
                 // Whoever held the lock a moment ago may have finished.
-                Ok(Some(entry)) => self.hit(index, entry),
+                Ok(Some(entry)) => self.hit(index, &Arc::new(entry)),
                 Ok(None) => self.execute(index, &prepared, lock),
                 Err(error) => self.fail(index, error.to_string()),
             },
@@ -205,10 +205,10 @@ impl<'s, 'a> Scheduler<'s, 'a> {
                 let outputs = entry.tables.iter().map(|(name, table)| (name.clone(), table.digest)).collect();
                 let (instance, key) = (session.label(index), prepared.key);
                 session.events.emit(Event::Computed { instance, key, seconds, outputs });
-                self.done(index, InstanceState::Computed { key }, &Arc::new(entry));
+                self.done(index, InstanceState::Computed { key }, &entry);
             }
-            End::Superseded(entry) => self.hit(index, entry),
-            End::Lost { inputs, error } => self.heal(index, inputs, error),
+            End::Superseded(entry) => self.hit(index, &entry),
+            End::Lost { inputs, error } => self.heal(index, inputs, &error),
             End::Cancelled => self.cancelled(index),
             End::Failed(error) => self.fail(index, error),
         }
@@ -220,17 +220,16 @@ impl<'s, 'a> Scheduler<'s, 'a> {
         session.events.emit(Event::Started { instance: session.label(index) });
         let cx = RunContext::new(session, index, prepared.key, prepared.inputs.clone(), None);
         match execute::compare(&cx, &cached) {
-            Ok(()) => self.hit(index, cached),
-            Err(End::Lost { inputs, error }) => self.heal(index, inputs, error),
+            Ok(()) => self.hit(index, &Arc::new(cached)),
+            Err(End::Lost { inputs, error }) => self.heal(index, inputs, &error),
             Err(End::Failed(error)) => self.fail(index, error),
             Err(_) => self.cancelled(index),
         }
     }
 
-    fn hit(&self, index: usize, entry: Entry) {
-        emit_hit(self.session, index, &entry);
-        let key = entry.key;
-        self.done(index, InstanceState::Hit { key }, &Arc::new(entry));
+    fn hit(&self, index: usize, entry: &Arc<Entry>) {
+        emit_hit(self.session, index, entry);
+        self.done(index, InstanceState::Hit { key: entry.key }, entry);
     }
 
     fn done(&self, index: usize, state: InstanceState, entry: &Arc<Entry>) {
@@ -263,7 +262,7 @@ impl<'s, 'a> Scheduler<'s, 'a> {
         self.lock().states[index] = Some(InstanceState::Cancelled);
     }
 
-    fn heal(&self, index: usize, inputs: BTreeSet<usize>, error: String) {
+    fn heal(&self, index: usize, inputs: BTreeSet<usize>, error: &str) {
         for &input in &inputs {
             self.session.warn(input, format!("its cached result is damaged or lost and is computed again ({error})"));
         }

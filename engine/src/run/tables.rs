@@ -55,17 +55,12 @@ impl TableCache {
             return Ok(table.clone());
         }
         let decoded = read();
-        match &decoded {
-            Ok(decoded) => {
-                *table = Some(decoded.clone());
-                drop(table);
-                self.keep(digest, bytes(decoded));
-            }
-            Err(_) => {
-                drop(table);
-                self.keep(digest, u64::MAX);
-            }
+        if let Ok(decoded) = &decoded {
+            *table = Some(decoded.clone());
         }
+        drop(table);
+        // What could not be read takes no place.
+        self.keep(digest, decoded.as_ref().map_or(u64::MAX, bytes));
         decoded
     }
 

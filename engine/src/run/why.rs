@@ -3,7 +3,7 @@
 //! The store remembers which key each instance had when the study last ran, and every entry remembers what its key was
 //! made of; the difference between then and now is the reason.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use duress_cache::{Difference, Entry, Key, KeyParts, Store, StoreError, StudyRecord};
 
@@ -62,7 +62,8 @@ pub fn why(plan: &Plan, store: &dyn Store, states: &[KeyState], index: usize) ->
             let mut predicate =
                 format!("depends on {}{more}: it runs unless the result there comes out as before", labels.join(", "));
             if let Some(root) = root_cause(states, index) {
-                predicate.push_str(&format!("; {}", why(plan, store, states, root)?));
+                let cause = why(plan, store, states, root)?;
+                let _ = write!(predicate, "; {cause}");
             }
             explain(None, false, Vec::new(), predicate)
         }

@@ -77,8 +77,9 @@ fn a_diamond_is_computed_once_at_each_corner() {
 
 #[test]
 fn one_worker_and_eight_give_the_same_digests() {
-    let dag: Dag =
-        (0..60).map(|at: usize| (at as i64, (0..at).filter(|from| (at * 7 + from) % 11 == 0).collect())).collect();
+    let dag: Dag = (0..60)
+        .map(|at: usize| (at as i64, (0..at).filter(|from| (at * 7 + from).is_multiple_of(11)).collect()))
+        .collect();
     let digests = |outcome: &Outcome| -> Vec<_> {
         outcome.entries.iter().flatten().map(|entry| (entry.key, entry.tables["value"].digest)).collect()
     };
@@ -89,6 +90,14 @@ fn one_worker_and_eight_give_the_same_digests() {
     assert_eq!(digests(&alone), digests(&together));
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "stands for work, so that others have the time to get in each other's way"
+)]
+fn work_for(milliseconds: u64) {
+    thread::sleep(Duration::from_millis(milliseconds));
+}
+
 /// The greatest number of toys of 3 bytes each that ran at the same time under a budget.
 fn most_at_once(budget: u64) -> usize {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -97,7 +106,7 @@ fn most_at_once(budget: u64) -> usize {
         let (now, most) = (Arc::clone(&now), Arc::clone(&most));
         let toy = sketch.doing(&format!("toy[at={index}]"), index, &[], move |_, _| {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(5));
+            work_for(5);
             now.fetch_sub(1, Ordering::SeqCst);
             Ok(index)
         });
@@ -161,7 +170,7 @@ fn two_runs_on_one_cache_compute_each_key_once() {
             let reads: Vec<usize> = before.iter().copied().filter(|from| from % 3 == 0).collect();
             before.push(sketch.doing(&format!("toy[at={index}]"), index, &reads, move |_, inputs| {
                 ran.lock().expect("no test panics here").push(index);
-                thread::sleep(Duration::from_millis(10));
+                work_for(10);
                 Ok(index + inputs.iter().sum::<i64>())
             }));
         }
@@ -187,7 +196,7 @@ fn two_runs_share_the_parts_of_one_stage() {
             let parts: Vec<i64> = (0..12).collect();
             let compute = |part: &i64| {
                 computed.lock().expect("no test panics here").push(*part);
-                thread::sleep(Duration::from_millis(10));
+                work_for(10);
                 Ok(super::toys::number(*part))
             };
             Ok(cx.parts(&parts, |part| (*part).into(), compute)?.iter().map(number_in).sum())
