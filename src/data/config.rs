@@ -7,7 +7,7 @@ use super::error::DataError;
 use super::facts::Task;
 use super::scale::Scale;
 use super::select::{Portion, Step};
-use super::source::{DataRoots, Part, Source, SourceFile, find_own};
+use super::source::{DataRoots, Part, Reading, Source, SourceFile, find_own};
 
 /// A source and how its rows are prepared.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +143,7 @@ impl DataConfig {
     #[must_use]
     pub(super) fn selection(&self, split: SplitName) -> Option<(Part, Vec<Step>)> {
         let held_back = self.held_back();
-        let validation = self.validation.as_ref().map(|portion| self.normal(portion));
+        let validation = self.portion(SplitName::Validation);
         let (part, mut steps) = match (split, held_back) {
             (SplitName::Test, _) if self.has_test_part() => (Part::Test, Vec::new()),
             (SplitName::Test, held_back) => (Part::Train, vec![Step::Keep(held_back?)]),
@@ -162,6 +162,33 @@ impl DataConfig {
         };
         steps.extend(limit.map(Step::Limit));
         Some((part, steps))
+    }
+
+    /// How the part that a split is taken from is decoded; none where there is no such split.
+    #[must_use]
+    pub fn reading_of(&self, split: SplitName) -> Option<Reading> {
+        let (part, _) = self.selection(split)?;
+        self.source.reading(part, self.test_path.is_some())
+    }
+
+    /// What is held back from the training part for this split, without what has no effect.
+    #[must_use]
+    pub fn portion(&self, split: SplitName) -> Option<Portion> {
+        match split {
+            SplitName::Train => None,
+            SplitName::Validation => self.validation.as_ref().map(|portion| self.normal(portion)),
+            SplitName::Test => self.held_back(),
+        }
+    }
+
+    /// How values are scaled, said as plainly as can be without reading.
+    #[must_use]
+    pub fn resolved_scale(&self) -> Scale {
+        match (&self.scale, &self.source) {
+            (Scale::Auto, Source::Digits | Source::Mnist | Source::FashionMnist) => Scale::Unit,
+            (Scale::Auto, Source::Boston | Source::Parquet(_) | Source::Csv(_)) => Scale::None,
+            (scale, _) => scale.clone(),
+        }
     }
 
     /// Finds all files of the source.

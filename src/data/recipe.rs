@@ -13,7 +13,7 @@ use super::config::{DataConfig, SplitName};
 use super::error::DataError;
 use super::scale::Scale;
 use super::select::Step;
-use super::source::{Part, Reading, Source};
+use super::source::{Part, Reading};
 
 /// Raised when an equal recipe would yield other rows.
 const VERSION: u32 = 1;
@@ -57,12 +57,8 @@ impl Recipe {
         let Some(rows) = rows(config, split, digests)? else {
             return Ok(None);
         };
-        let scale = match (&config.scale, &config.source) {
-            // What `Auto` means is known of published sets; saying it makes equal recipes equal.
-            (Scale::Auto, Source::Digits | Source::Mnist | Source::FashionMnist) => Scale::Unit,
-            (Scale::Auto, Source::Boston | Source::Parquet(_) | Source::Csv(_)) => Scale::None,
-            (scale, _) => scale.clone(),
-        };
+        // Saying what `Auto` means makes equal recipes equal.
+        let scale = config.resolved_scale();
         let fit = if scale == Scale::Standard { self::rows(config, SplitName::Train, digests)? } else { None };
         Ok(Some(Self { version: VERSION, rows, scale, fit }))
     }
@@ -126,6 +122,7 @@ mod tests {
     use super::super::config::Holdout;
     use super::super::npz::Arrays;
     use super::super::select::Portion;
+    use super::super::source::Source;
     use super::*;
 
     fn digests(changed: &str) -> BTreeMap<String, Digest> {

@@ -1,13 +1,17 @@
 //! Samples as tables, and back.
 
-use duress_cache::{ColumnSpec, Table, TableBuilder, TableError};
+use duress_cache::{ColumnSpec, Digest, Table, TableBuilder, TableError};
 use duress_engine::input::Input;
 use duress_engine::run::RunContext;
 use duress_engine::spec::Count;
-use duress_engine::stage::StageError;
+use duress_engine::stage::{Location, StageError};
 
-use super::artifact::Split;
+use super::artifact::{Dataset, Split};
+use crate::data::{self, Recipe, SourceBytes};
 use crate::nn::Examples;
+
+/// The column of recipes in tables that say how to make samples rather than hold them.
+pub(crate) const RECIPE: &str = "recipe";
 
 /// The key of the metadata under which a table of samples says how many classes its labels come from; 0 for regression.
 const CLASSES: &str = "classes";
@@ -31,6 +35,9 @@ pub(crate) enum SplitError {
     /// The metadata lack the number of classes.
     #[error("read samples: the table does not say its `classes`; make it with `perturb` or `evaluate`")]
     Classes,
+    /// A table of recipes without rows.
+    #[error("read samples: the table names no split; run the data section again")]
+    Empty,
 }
 
 /// The samples of an input, or the first so many of them.
@@ -42,11 +49,60 @@ pub(crate) fn examples(
     split: &Input<Split>,
     samples: Option<Count>,
 ) -> Result<Examples, StageError> {
-    let all = examples_of(&cx.table(split)?).map_err(StageError::failed)?;
+    let table = cx.table(split)?;
+    let limit = samples.map_or(usize::MAX, Count::size);
+    if is_recipe(&table) {
+        return rows_of(cx, &table, "", limit)?.ok_or_else(|| StageError::failed(SplitError::Empty));
+    }
+    let all = examples_of(&table).map_err(StageError::failed)?;
     Ok(match samples {
         Some(limit) if limit.size() < all.rows() => all.first(limit.size()),
         _ => all,
     })
+}
+
+/// The training rows of a data set, and its validation rows where it holds some back. Samples that another stage made are
+/// training rows all.
+///
+/// # Errors
+/// Where the table cannot be read or its files are no longer what they were.
+pub(crate) fn dataset(cx: &RunContext<'_>, data: &Input<Dataset>) -> Result<(Examples, Option<Examples>), StageError> {
+    let table = cx.table(data)?;
+    if !is_recipe(&table) {
+        return Ok((examples_of(&table).map_err(StageError::failed)?, None));
+    }
+    let validation = rows_of(cx, &table, "validation", usize::MAX)?;
+    // A single split is trained on, whichever it is.
+    let name = if table.rows() == 1 { "" } else { "train" };
+    let train = rows_of(cx, &table, name, usize::MAX)?.ok_or_else(|| StageError::failed(SplitError::Empty))?;
+    Ok((train, validation.filter(|_| table.rows() > 1)))
+}
+
+/// Finds the bytes of a recipe's files among the sources of the plan.
+pub(crate) fn resolver(cx: &RunContext<'_>) -> impl Fn(&Digest) -> Option<SourceBytes> {
+    |digest| {
+        cx.source(digest).map(|location| match location {
+            Location::File(path) => SourceBytes::File(path.clone()),
+            Location::Embedded(bytes) => SourceBytes::Embedded(bytes),
+        })
+    }
+}
+
+fn is_recipe(table: &Table) -> bool {
+    table.schema().column_with_name(RECIPE).is_some()
+}
+
+/// The first rows, at most `limit`, of the split called `name` in a table of recipes; of the first split where the name is
+/// empty.
+fn rows_of(cx: &RunContext<'_>, table: &Table, name: &str, limit: usize) -> Result<Option<Examples>, StageError> {
+    let names = table.strings("split").map_err(StageError::failed)?;
+    let recipes = table.strings(RECIPE).map_err(StageError::failed)?;
+    let Some(row) = (0..table.rows()).find(|&row| name.is_empty() || names.value(row) == name) else {
+        return Ok(None);
+    };
+    let recipe = Recipe::from_json(recipes.value(row)).map_err(StageError::failed)?;
+    let split = data::load(&recipe, &resolver(cx)).map_err(StageError::failed)?;
+    Ok(Some(split.examples(0..split.rows().min(limit))))
 }
 
 /// The table of `examples`: `x`, `label`.

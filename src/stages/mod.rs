@@ -3,13 +3,23 @@
 //! A kind is a folder: its keys, what comes out of what goes in, and how it runs. What several kinds share is beside them:
 //! the types of artifacts, tables of samples, and tidy results.
 
+use duress_engine::stage::{Kind, Registry};
+
 pub mod artifact;
 pub mod bound;
 pub mod crash;
 mod crash_errors;
+pub mod data;
 mod examples;
 pub mod inject;
 pub mod perturb;
 #[cfg(test)]
 mod testing;
 mod tidy;
+
+/// Everything that can be written in a spec. A new kind is its folder and a line here.
+pub static REGISTRY: Registry = Registry {
+    kinds: &[Kind::of::<perturb::Perturb>(), Kind::of::<inject::Inject>(), Kind::of::<bound::Bound>()],
+    data: &Kind::of::<data::Data>(),
+    definitions: &[],
+};
