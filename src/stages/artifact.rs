@@ -63,7 +63,7 @@ pub(crate) fn table_fact(artifact: &'static str, columns: &[(&str, bool)]) -> Fa
 
 /// The network of the weights in `slot`, where it is known.
 pub(crate) fn network<'a>(cx: &InferContext<'a>, weights: &Input<Weights>) -> Option<&'a Network> {
-    cx.inputs.slot(weights.slot)?.detail::<Network>()
+    network_in(cx, weights.slot)
 }
 
 /// What is known of the samples in `slot`.
@@ -73,7 +73,17 @@ pub(crate) fn data<'a>(cx: &InferContext<'a>, split: &Input<Split>) -> Option<&'
 
 /// Reports, at the key `data`, samples that the network cannot read or labels that it has no output for.
 pub(crate) fn check_fit(cx: &mut InferContext<'_>, weights: &Input<Weights>, split: &Input<Split>) {
-    let (Some(network), Some(data)) = (network(cx, weights), data(cx, split)) else { return };
+    check_fit_slot(cx, weights.slot, split);
+}
+
+/// The network of the weights in a slot, where it is known.
+pub(crate) fn network_in<'a>(cx: &InferContext<'a>, slot: usize) -> Option<&'a Network> {
+    cx.inputs.slot(slot)?.detail::<Network>()
+}
+
+/// As [`check_fit`], for the weights in a slot.
+pub(crate) fn check_fit_slot(cx: &mut InferContext<'_>, slot: usize, split: &Input<Split>) {
+    let (Some(network), Some(data)) = (network_in(cx, slot), data(cx, split)) else { return };
     let span = cx.span_of("data");
     if let Some(features) = data.features.filter(|features| *features != network.inputs) {
         let message = format!("`data` has {features} features but the network of `weights` reads {}", network.inputs);

@@ -10,6 +10,7 @@ pub mod bound;
 pub mod crash;
 mod crash_errors;
 pub mod data;
+pub mod evaluate;
 mod examples;
 pub mod inject;
 pub mod perturb;
@@ -19,7 +20,12 @@ mod tidy;
 
 /// Everything that can be written in a spec. A new kind is its folder and a line here.
 pub static REGISTRY: Registry = Registry {
-    kinds: &[Kind::of::<perturb::Perturb>(), Kind::of::<inject::Inject>(), Kind::of::<bound::Bound>()],
+    kinds: &[
+        Kind::of::<perturb::Perturb>(),
+        Kind::of::<inject::Inject>(),
+        Kind::of::<evaluate::Evaluate>(),
+        Kind::of::<bound::Bound>(),
+    ],
     data: &Kind::of::<data::Data>(),
     definitions: &[],
 };
