@@ -9,7 +9,10 @@ pub mod crash;
 mod crash_errors;
 mod examples;
 pub mod inject;
+pub mod model;
 pub mod perturb;
+pub mod prune;
 #[cfg(test)]
 mod testing;
 mod tidy;
+pub mod train;
