@@ -2,7 +2,6 @@
 
 mod config;
 mod facts;
-mod rows;
 
 use duress_cache::{Artifact, ColumnSpec, Table, TableBuilder, TableError, Tree};
 use duress_engine::run::RunContext;
@@ -13,6 +12,7 @@ pub use config::{
 };
 
 use super::artifact::DataFact;
+use super::examples::dataset;
 use crate::nn::attack::{Samples, perturb};
 use crate::nn::train::{CleanBatch, CurvePoint, TrainError, TrainHooks, Trained, on_one_thread, train};
 use crate::nn::weights_table::{mask_from_table, weights_from_table, weights_to_table};
@@ -50,7 +50,7 @@ impl Stage for Train {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let (data, validation) = rows::dataset(cx, &self.data)?;
+        let (data, validation) = dataset(cx, &self.data)?;
         let start = self.start(cx, &data)?;
         let mask = match &self.mask {
             Some(mask) => Some(mask_from_table(&cx.table(mask)?).map_err(StageError::failed)?.0),

@@ -1,18 +1,23 @@
 use std::sync::Arc;
 
+use duress_cache::{MemoryStore, Store as _};
 use duress_engine::config;
 use duress_engine::plan::{self, Plan};
+use duress_engine::run::{CancelToken, Event, Outcome, RunOptions, run};
 use duress_engine::spec::{FromSpec as _, SourceText};
 use duress_engine::stage::{Kind, Registry};
 
 use super::*;
-use crate::nn::{Activation, Network};
+use crate::host::Machine;
+use crate::nn::weights_table::mask_from_table;
+use crate::nn::{Activation, Network, Stream};
 use crate::stages::artifact::DataFact;
+use crate::stages::examples::split_table;
 use crate::stages::model::DEFINITION;
 use crate::stages::prune::Prune;
 
 config! {
-    /// Data of which nothing is known but their shape.
+    /// Points around the corners of a cube, a class a corner.
     struct Shape {
         features: usize = 4,
         classes: usize = 3,
@@ -43,7 +48,13 @@ impl Stage for Shape {
     }
 
     fn run(&self, _cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        Err(StageError::failed("there are no rows"))
+        let mut stream = Stream::new(1, "corners", &[]);
+        let labels: Vec<u32> = (0..120).map(|row| (row % self.classes) as u32).collect();
+        let corner = |label: u32, feature: usize| if label as usize == feature { 0.8 } else { 0.2 };
+        let x = labels.iter().flat_map(|&label| (0..self.features).map(move |feature| corner(label, feature)));
+        let x = x.map(|centre| (centre + 0.2 * (stream.uniform_f64() - 0.5)) as f32).collect();
+        let examples = Examples { features: self.features, classes: self.classes, x, labels, targets: None };
+        Ok(Artifact::new([("training", split_table(&examples).map_err(StageError::failed)?)]))
     }
 }
 
@@ -188,4 +199,63 @@ fn the_lottery_scheme_compiles_round_by_round() {
     assert!(first.iter().all(|(_, instance)| instance.config == first[0].1.config && instance.slots.len() == 1));
     let network: Arc<Network> = Arc::new(Network::mlp(4, &[5], 3, Activation::relu(), true));
     assert_eq!(first[0].1.facts["weights"].detail::<Network>(), Some(&*network));
+}
+
+/// A run of that plan on so many threads.
+fn run_on(plan: &Plan, store: &MemoryStore, threads: usize) -> Outcome {
+    let options = RunOptions { threads, ..RunOptions::default() };
+    run(plan, store, &Machine::new(Some("test".into())), &options, &|_: Event| {}, &CancelToken::new()).expect("kept")
+}
+
+#[test]
+fn weights_pruned_and_trained_again_stay_pruned_whatever_the_threads() {
+    let plan = read(format!(
+        "{HEAD}epochs = 3\nbatch = 16
+        adversarial = {{ attack = 'pgd', eps = 0.1, steps = 3, label = 'predicted' }}
+        [stage.thin]
+        kind = 'prune'
+        weights = 't'
+        rate = 0.5
+        [stage.again]
+        kind = 'train'
+        model = 'm'
+        data = 'd'
+        mask = 'thin.mask'
+        start = 't.initial'
+        epochs = 40
+        batch = 16
+        optimizer = {{ adam = {{ lr = 0.01 }} }}
+        [stage.thinner]
+        kind = 'prune'
+        weights = 'again'
+        rate = 0.5
+        "
+    ))
+    .expect("sound");
+    let digests = [1, 2].map(|threads| {
+        let store = MemoryStore::new();
+        let outcome = run_on(&plan, &store, threads);
+        assert_eq!((outcome.failed, outcome.computed), (0, 5), "{:?}", outcome.states);
+        let table = |section: &str, output: &str| {
+            let index = plan.instances.iter().position(|instance| instance.section == section).expect("there");
+            store.table(outcome.entries[index].as_ref().expect("computed"), output).expect("kept")
+        };
+        let (first, _) = mask_from_table(&table("thin", "mask")).expect("a mask");
+        let (second, _) = mask_from_table(&table("thinner", "mask")).expect("a mask");
+        let weights = weights_from_table(&table("again", "weights")).expect("weights");
+        assert_eq!((first.kept(), second.kept(), first.total()), (17, 8, 35));
+        let mut both = second.clone();
+        both.intersect(&first);
+        assert_eq!(both, second);
+        let mut masked = weights.clone();
+        first.apply(&mut masked).expect("fits");
+        assert_eq!(masked, weights);
+        let curve = table("again", "curve");
+        let (metrics, values) = (curve.strings("metric").expect("text"), curve.f64s("value").expect("numbers"));
+        let losses: Vec<f64> =
+            (0..curve.rows()).filter(|&row| metrics.value(row) == "loss").map(|row| values.value(row)).collect();
+        assert!(losses.len() == 40 && losses[39] < 0.7 * losses[0], "{losses:?}");
+        [table("again", "weights"), table("again", "curve"), table("thinner", "layers")].map(|table| table.digest())
+    });
+    assert_eq!(digests[0], digests[1]);
 }
