@@ -73,25 +73,25 @@ pub fn transpose<T: Real>(a: &[T], rows: usize, columns: usize) -> Vec<T> {
     out
 }
 
-/// `y[r, o..o + valid] += x[r, :] * panel` for `MR` rows `x`, with the `NR` sums of each row kept in registers.
+/// `y[m, o..o + NR] += x[m] * panel` for the `MR` rows `x`, with all sums kept in registers.
 ///
-/// Row `i` of the panel starts at `i * stride` in `panel` and is `NR` long.
+/// Row `i` of the panel starts at `i * stride` in `panel`, row `m` of `y` at `m * outputs`; both are `NR` wide. Extents that
+/// are not constants would push the sums out of the registers, which is why narrow panels are padded before they get here.
 #[expect(clippy::inline_always, reason = "it must be compiled anew for each instruction set")]
 #[inline(always)]
 fn tile<T: Real, const MR: usize, const NR: usize>(
     x: [&[T]; MR],
     inputs: usize,
-    panel: &[T],
-    stride: usize,
+    (panel, stride): (&[T], usize),
     y: &mut [T],
-    (outputs, o, valid): (usize, usize, usize),
+    (outputs, o): (usize, usize),
 ) {
     let mut sums = [[T::ZERO; NR]; MR];
-    for (m, row) in sums.iter_mut().enumerate() {
-        row[..valid].copy_from_slice(&y[m * outputs + o..m * outputs + o + valid]);
+    for m in 0..MR {
+        sums[m].copy_from_slice(&y[m * outputs + o..][..NR]);
     }
     for i in 0..inputs {
-        let weights = &panel[i * stride..i * stride + NR];
+        let weights = &panel[i * stride..][..NR];
         for m in 0..MR {
             let factor = x[m][i];
             for n in 0..NR {
@@ -99,8 +99,8 @@ fn tile<T: Real, const MR: usize, const NR: usize>(
             }
         }
     }
-    for (m, row) in sums.iter().enumerate() {
-        y[m * outputs + o..m * outputs + o + valid].copy_from_slice(&row[..valid]);
+    for m in 0..MR {
+        y[m * outputs + o..][..NR].copy_from_slice(&sums[m]);
     }
 }
 
@@ -110,44 +110,69 @@ fn tile<T: Real, const MR: usize, const NR: usize>(
 fn panel_rows<T: Real, const MR: usize, const NR: usize>(
     x: &[T],
     inputs: usize,
-    panel: &[T],
-    stride: usize,
+    panel: (&[T], usize),
     y: &mut [T],
-    columns: (usize, usize, usize),
+    columns: (usize, usize),
 ) {
-    let outputs = columns.0;
-    let rows = x.len() / inputs;
+    let (rows, outputs) = (x.len() / inputs, columns.0);
     let mut r = 0;
     while r + MR <= rows {
         let mut block = [&x[..0]; MR];
         for (m, row) in block.iter_mut().enumerate() {
             *row = &x[(r + m) * inputs..][..inputs];
         }
-        tile::<T, MR, NR>(block, inputs, panel, stride, &mut y[r * outputs..], columns);
+        tile::<T, MR, NR>(block, inputs, panel, &mut y[r * outputs..], columns);
         r += MR;
     }
     while r < rows {
-        tile::<T, 1, NR>([&x[r * inputs..][..inputs]], inputs, panel, stride, &mut y[r * outputs..], columns);
+        tile::<T, 1, NR>([&x[r * inputs..][..inputs]], inputs, panel, &mut y[r * outputs..], columns);
         r += 1;
     }
 }
 
-/// The whole product, panel by panel; a last panel narrower than `NR` is copied and padded first.
+/// The columns from `o` on, fewer than `NR`: weights and sums are copied to a panel of `NR` columns and back.
 #[expect(clippy::inline_always, reason = "it must be compiled anew for each instruction set")]
 #[inline(always)]
-fn body<T: Real, const MR: usize, const NR: usize>(x: &[T], inputs: usize, wt: &[T], outputs: usize, y: &mut [T]) {
+fn padded_panel<T: Real, const MR: usize, const NR: usize>(
+    x: &[T],
+    inputs: usize,
+    wt: &[T],
+    y: &mut [T],
+    (outputs, o): (usize, usize),
+) {
+    let pad = |from: &[T]| {
+        let mut panel = vec![T::ZERO; from.len() / outputs * NR];
+        for (row, padded) in from.chunks_exact(outputs).zip(panel.chunks_exact_mut(NR)) {
+            padded[..outputs - o].copy_from_slice(&row[o..]);
+        }
+        panel
+    };
+    let (panel, mut sums) = (pad(wt), pad(y));
+    panel_rows::<T, MR, NR>(x, inputs, (&panel, NR), &mut sums, (NR, 0));
+    for (row, padded) in y.chunks_exact_mut(outputs).zip(sums.chunks_exact(NR)) {
+        row[o..].copy_from_slice(&padded[..outputs - o]);
+    }
+}
+
+/// The whole product: panels of `NR` columns, then what is left in one of `NR` or of `HALF`.
+#[expect(clippy::inline_always, reason = "it must be compiled anew for each instruction set")]
+#[inline(always)]
+fn body<T: Real, const MR: usize, const NR: usize, const HALF: usize>(
+    x: &[T],
+    inputs: usize,
+    wt: &[T],
+    outputs: usize,
+    y: &mut [T],
+) {
     let mut o = 0;
     while o + NR <= outputs {
-        panel_rows::<T, MR, NR>(x, inputs, &wt[o..], outputs, y, (outputs, o, NR));
+        panel_rows::<T, MR, NR>(x, inputs, (&wt[o..], outputs), y, (outputs, o));
         o += NR;
     }
-    if o < outputs {
-        let valid = outputs - o;
-        let mut padded = vec![T::ZERO; inputs * NR];
-        for i in 0..inputs {
-            padded[i * NR..i * NR + valid].copy_from_slice(&wt[i * outputs + o..(i + 1) * outputs]);
-        }
-        panel_rows::<T, MR, NR>(x, inputs, &padded, NR, y, (outputs, o, valid));
+    if o + HALF < outputs {
+        padded_panel::<T, MR, NR>(x, inputs, wt, y, (outputs, o));
+    } else if o < outputs {
+        padded_panel::<T, MR, HALF>(x, inputs, wt, y, (outputs, o));
     }
 }
 
@@ -157,31 +182,31 @@ mod wide {
     use super::{Real, body};
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn avx2<T: Real, const MR: usize, const NR: usize>(
+    pub(super) fn avx2<T: Real, const MR: usize, const NR: usize, const HALF: usize>(
         x: &[T],
         inputs: usize,
         wt: &[T],
         outputs: usize,
         y: &mut [T],
     ) {
-        body::<T, MR, NR>(x, inputs, wt, outputs, y);
+        body::<T, MR, NR, HALF>(x, inputs, wt, outputs, y);
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) fn avx512<T: Real, const MR: usize, const NR: usize>(
+    pub(super) fn avx512<T: Real, const MR: usize, const NR: usize, const HALF: usize>(
         x: &[T],
         inputs: usize,
         wt: &[T],
         outputs: usize,
         y: &mut [T],
     ) {
-        body::<T, MR, NR>(x, inputs, wt, outputs, y);
+        body::<T, MR, NR, HALF>(x, inputs, wt, outputs, y);
     }
 }
 
 /// Tiles are sized so that the sums fill most of an instruction set's registers.
 macro_rules! kernel {
-    ($type:ty, avx512: $wide_columns:literal, avx2: $columns:literal, other: $narrow_columns:literal) => {
+    ($type:ty, avx512: $wide:literal $half_wide:literal, avx2: $middle:literal $half_middle:literal, other: $narrow:literal $half_narrow:literal) => {
         impl Kernel for $type {
             fn accumulate_checked(x: &[Self], inputs: usize, wt: &[Self], outputs: usize, y: &mut [Self]) {
                 #[cfg(target_arch = "x86_64")]
@@ -189,22 +214,22 @@ macro_rules! kernel {
                     if is_x86_feature_detected!("avx512f") {
                         #[expect(unsafe_code, reason = "a call across instruction sets")]
                         // SAFETY: the processor was just found to have the feature that the function needs.
-                        return unsafe { wide::avx512::<$type, 8, $wide_columns>(x, inputs, wt, outputs, y) };
+                        return unsafe { wide::avx512::<$type, 8, $wide, $half_wide>(x, inputs, wt, outputs, y) };
                     }
                     if is_x86_feature_detected!("avx2") {
                         #[expect(unsafe_code, reason = "a call across instruction sets")]
                         // SAFETY: the processor was just found to have the feature that the function needs.
-                        return unsafe { wide::avx2::<$type, 6, $columns>(x, inputs, wt, outputs, y) };
+                        return unsafe { wide::avx2::<$type, 6, $middle, $half_middle>(x, inputs, wt, outputs, y) };
                     }
                 }
-                body::<$type, 4, $narrow_columns>(x, inputs, wt, outputs, y);
+                body::<$type, 4, $narrow, $half_narrow>(x, inputs, wt, outputs, y);
             }
         }
     };
 }
 
-kernel!(f32, avx512: 32, avx2: 16, other: 8);
-kernel!(f64, avx512: 16, avx2: 8, other: 4);
+kernel!(f32, avx512: 32 16, avx2: 16 8, other: 8 4);
+kernel!(f64, avx512: 16 8, avx2: 8 4, other: 4 2);
 
 #[cfg(test)]
 mod tests {
@@ -239,7 +264,7 @@ mod tests {
             accumulate(&x, rows, inputs, &wt, outputs, &mut found);
             assert_eq!(found, wanted, "{rows} {inputs} {outputs}");
             let mut narrow = start.clone();
-            body::<f32, 4, 8>(&x, inputs, &wt, outputs, &mut narrow);
+            body::<f32, 4, 8, 4>(&x, inputs, &wt, outputs, &mut narrow);
             assert_eq!(narrow, wanted);
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {
@@ -247,7 +272,7 @@ mod tests {
                 #[expect(unsafe_code, reason = "a call across instruction sets")]
                 // SAFETY: the feature was just detected.
                 unsafe {
-                    wide::avx2::<f32, 6, 16>(&x, inputs, &wt, outputs, &mut wide);
+                    wide::avx2::<f32, 6, 16, 8>(&x, inputs, &wt, outputs, &mut wide);
                 }
                 assert_eq!(wide, wanted);
             }

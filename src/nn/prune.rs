@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use super::fault::matches;
 use super::mask::{Mask, MaskTensor};
 use super::random::Stream;
 use super::weights::{Weights, WeightsError};
@@ -160,17 +161,6 @@ fn layer_rates(weights: &Weights, rates: &BTreeMap<String, f64>) -> Result<Vec<(
         rates.iter().filter(|(pattern, _)| matches(pattern, name)).max_by_key(|(pattern, _)| pattern.len())
     };
     Ok(layers.iter().enumerate().filter_map(|(i, layer)| Some((i, *rate_of(&layer.name)?.1))).collect())
-}
-
-/// Whether `name` is `pattern`, in which `*` stands for any run of characters.
-#[must_use]
-pub fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|name| {
-            (0..=name.len()).filter(|&at| name.is_char_boundary(at)).any(|at| matches(rest, &name[at..]))
-        }),
-    }
 }
 
 /// Drops the `count` lowest of the weights that `mask` keeps in `layers`.

@@ -73,16 +73,19 @@ pub fn mask_from_table(table: &Table) -> Result<(Mask, Network), WeightsTableErr
     let tensors = tensors_of(table)?
         .into_iter()
         .map(|tensor| {
-            if tensor.values.iter().any(|&value| value != 0.0 && value != 1.0) {
-                return Err(WeightsTableError::NotAMask(tensor.name));
-            }
-            let keep = tensor.values.iter().map(|&value| value == 1.0).collect();
+            let keep = tensor.values.iter().map(|&value| flag(value)).collect::<Option<Vec<bool>>>();
+            let keep = keep.ok_or_else(|| WeightsTableError::NotAMask(tensor.name.clone()))?;
             Ok(MaskTensor { name: tensor.name, shape: tensor.shape, keep })
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, WeightsTableError>>()?;
     let mask = Mask { tensors };
     mask.validate(&network)?;
     Ok((mask, network))
+}
+
+/// What 0 and 1 stand for in a mask.
+fn flag(value: f32) -> Option<bool> {
+    [(0.0_f32, false), (1.0, true)].iter().find(|(known, _)| known.to_bits() == value.to_bits()).map(|(_, keep)| *keep)
 }
 
 /// The network that the weights or the mask in `table` belong to.

@@ -3,7 +3,8 @@
 //! A kind is a folder: its keys, what comes out of what goes in, and how it runs. What several kinds share is beside them:
 //! the types of artifacts, tables of samples, and tidy results.
 
-use duress_engine::stage::{Kind, Registry};
+use duress_engine::spec::FromSpec;
+use duress_engine::stage::{Definition, Kind, Registry};
 
 pub mod artifact;
 pub mod bound;
@@ -13,19 +14,28 @@ pub mod data;
 pub mod evaluate;
 mod examples;
 pub mod inject;
+pub mod model;
 pub mod perturb;
+pub mod prune;
 #[cfg(test)]
 mod testing;
 mod tidy;
+pub mod train;
 
 /// Everything that can be written in a spec. A new kind is its folder and a line here.
 pub static REGISTRY: Registry = Registry {
     kinds: &[
+        Kind::of::<train::Train>(),
+        Kind::of::<prune::Prune>(),
         Kind::of::<perturb::Perturb>(),
         Kind::of::<inject::Inject>(),
         Kind::of::<evaluate::Evaluate>(),
         Kind::of::<bound::Bound>(),
     ],
     data: &Kind::of::<data::Data>(),
-    definitions: &[],
+    definitions: &[Definition {
+        section: "model",
+        summary: "A network: an architecture and its parameters",
+        schema: <model::Model as FromSpec>::schema,
+    }],
 };

@@ -71,7 +71,9 @@ impl Wires<'_> {
                     [] => format!("`{}` is not repeated over any axis", reference.name),
                     axes => format!("`{}` is repeated over {}", reference.name, axes.join(", ")),
                 };
-                return Err(Fault::new("axis-not-of-stage", span, message, "selects an axis it does not have").help(help));
+                return Err(
+                    Fault::new("axis-not-of-stage", span, message, "selects an axis it does not have").help(help)
+                );
             }
         }
         Ok(())
@@ -202,7 +204,11 @@ pub(super) fn output_of(
             let message = format!("`{}` has no output `{name}`", reference.name);
             return Err(Fault::new("unknown-output", span, message, label).help(format!("its outputs are {}", names())));
         };
-        return if fits(&output) || any_table { Ok(output) } else { Err(mismatch(reference, output, kind, accepts, span)) };
+        return if fits(&output) || any_table {
+            Ok(output)
+        } else {
+            Err(mismatch(reference, output, kind, accepts, span))
+        };
     }
     let fitting: Vec<_> = kind.outputs.iter().filter(fits).collect();
     match (kind.outputs.first(), fitting.as_slice()) {

@@ -194,7 +194,8 @@ impl StageKind for Numbers {
 impl Stage for Fit {
     fn infer(&self, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
         if self.steps.0 > 1_000 {
-            let fault = duress_engine::spec::Fault::new("too-long", cx.span_of("steps"), "that is too long", "too many");
+            let fault =
+                duress_engine::spec::Fault::new("too-long", cx.span_of("steps"), "that is too long", "too many");
             cx.faults.push(fault.help("1000 steps are plenty"));
         }
         vec![fact("weights", "weights"), fact("curve", "table")]
@@ -246,8 +247,7 @@ impl StageKind for Scale {
     const SUMMARY: &'static str = "Multiplies a weight.";
     const EXAMPLE: &'static str = "[study]\nname = \"scale\"\n[data.xs]\n[stage.fit]\nkind = \"fit\"\ndata = \"xs\"\n\
                                    [stage.double]\nkind = \"scale\"\nweights = \"fit\"\nfactor = 2.0\n";
-    const OUTPUTS: &'static [OutputDoc] =
-        &[OutputDoc { name: "weights", artifact: "weights", doc: "The product." }];
+    const OUTPUTS: &'static [OutputDoc] = &[OutputDoc { name: "weights", artifact: "weights", doc: "The product." }];
 }
 
 impl Stage for Score {
@@ -294,6 +294,5 @@ impl StageKind for Score {
     const SUMMARY: &'static str = "The sum of weights times numbers.";
     const EXAMPLE: &'static str = "[study]\nname = \"score\"\n[data.xs]\n[stage.fit]\nkind = \"fit\"\ndata = \"xs\"\n\
                                    [stage.score]\nkind = \"score\"\nweights = \"fit\"\ndata = \"xs.test\"\n";
-    const OUTPUTS: &'static [OutputDoc] =
-        &[OutputDoc { name: "results", artifact: "table", doc: "Total and mean." }];
+    const OUTPUTS: &'static [OutputDoc] = &[OutputDoc { name: "results", artifact: "table", doc: "Total and mean." }];
 }

@@ -1,6 +1,6 @@
 //! The state of a training between two updates.
 
-use super::{CurvePoint, Perturb, TrainConfig, TrainError, Trained, score};
+use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, Trained, score};
 use crate::nn::examples::Examples;
 use crate::nn::executor::{Executor, argmax};
 use crate::nn::mask::Mask;
@@ -73,7 +73,8 @@ impl<'a> Course<'a> {
         let mut row_weights = vec![1.0 / rows.len() as f32; rows.len()];
         if let (true, Some(perturb)) = (share > 0.0, self.perturb) {
             let executor = Executor::new(&self.learner.weights(), None)?;
-            let perturbed = perturb(&executor, &own.x, &own.labels, step);
+            let clean = CleanBatch { x: &own.x, labels: &own.labels, rows, update: step };
+            let perturbed = perturb(&executor, &clean).map_err(TrainError::Unfit)?;
             if perturbed.len() != x.len() {
                 return Err(TrainError::Unfit(
                     "the attack gave another number of features back; fix the attack".into(),

@@ -18,9 +18,21 @@ use super::mask::Mask;
 pub use super::tape::TapeError;
 use super::weights::{Weights, WeightsError};
 
-/// Perturbs a batch against the current weights: given the executor, the batch `x` (`rows x features`), its labels and
-/// the number of the update, gives as many features back.
-pub type Perturb<'a> = dyn Fn(&Executor<f32>, &[f32], &[u32], u64) -> Vec<f32> + Sync + 'a;
+/// Perturbs a batch against the current weights: gives as many features back, or says why it cannot.
+pub type Perturb<'a> = dyn Fn(&Executor<f32>, &CleanBatch<'_>) -> Result<Vec<f32>, String> + Sync + 'a;
+
+/// The rows of an update, for an attack on them.
+#[derive(Clone, Copy, Debug)]
+pub struct CleanBatch<'a> {
+    /// Their features, `rows x features`.
+    pub x: &'a [f32],
+    /// Their labels.
+    pub labels: &'a [u32],
+    /// Where in the training data they are.
+    pub rows: &'a [usize],
+    /// The number of the update, from 0.
+    pub update: u64,
+}
 
 /// How a training talks to whoever runs it.
 pub trait TrainHooks: Send {

@@ -163,12 +163,12 @@ fn an_attack_that_changes_nothing_leaves_the_training_as_it_was() {
     let config = config(10, Optimizer::sgd(0.1, 0.0));
     let plain = run(&config, begin.clone(), None, &data);
     let hardened = TrainConfig { adversarial_share: 0.5, ..config };
-    let identity = |_: &Executor<f32>, x: &[f32], _: &[u32], _: u64| x.to_vec();
+    let identity = |_: &Executor<f32>, clean: &CleanBatch<'_>| Ok(clean.x.to_vec());
     let same = train(&hardened, begin.clone(), None, &data, None, Some(&identity), &mut NoHooks).unwrap();
     for (a, b) in plain.weights.tensors.iter().zip(&same.weights.tensors) {
         assert!(a.values.iter().zip(&b.values).all(|(a, b)| (a - b).abs() < 1e-5));
     }
-    let blank = |_: &Executor<f32>, x: &[f32], _: &[u32], _: u64| vec![0.0; x.len()];
+    let blank = |_: &Executor<f32>, clean: &CleanBatch<'_>| Ok(vec![0.0; clean.x.len()]);
     let other = train(&hardened, begin, None, &data, None, Some(&blank), &mut NoHooks).unwrap();
     assert_ne!(other.weights, same.weights);
 }

@@ -28,8 +28,14 @@ pub(super) const RESULTS: Layout = Layout {
     network: true,
 };
 
-pub(super) const PREDICTIONS: &[(&str, bool)] =
-    &[("sample", true), ("label", true), ("prediction", true), ("confidence", true), ("correct", false), ("loss", true)];
+pub(super) const PREDICTIONS: &[(&str, bool)] = &[
+    ("sample", true),
+    ("label", true),
+    ("prediction", true),
+    ("confidence", true),
+    ("correct", false),
+    ("loss", true),
+];
 
 /// One sample as it was judged.
 pub(super) struct Judged {
@@ -75,12 +81,7 @@ pub(super) fn artifact(
     Ok(Artifact::new([("results", results), ("predictions", predictions(judged)?), ("activations", activations)]))
 }
 
-fn results(
-    judged: &[Judged],
-    weights: Option<&nn::Weights>,
-    classes: usize,
-    bins: usize,
-) -> Result<Table, TableError> {
+fn results(judged: &[Judged], weights: Option<&nn::Weights>, classes: usize, bins: usize) -> Result<Table, TableError> {
     let mut tidy = RESULTS.start(weights);
     let all = judged.len() as u64;
     let right = judged.iter().filter(|sample| sample.correct()).count() as u64;
@@ -171,12 +172,8 @@ mod tests {
 
     #[test]
     fn the_calibration_error_is_the_mean_gap_of_the_bins() {
-        let sample = |confidence, correct: bool| Judged {
-            label: 0,
-            prediction: u32::from(!correct),
-            confidence,
-            loss: 0.0,
-        };
+        let sample =
+            |confidence, correct: bool| Judged { label: 0, prediction: u32::from(!correct), confidence, loss: 0.0 };
         // Two bins: in the lower one 0.4 is right and 0.3 wrong, a gap of |1 - 0.7|; in the upper one 1.0 is right.
         let judged = [sample(0.4, true), sample(0.3, false), sample(1.0, true)];
         assert!((calibration_error(&judged, 2) - 0.3 / 3.0).abs() < 1e-15);

@@ -1,0 +1,103 @@
+//! What is known of a training before it begins, and what can be known to be wrong with it.
+
+use std::sync::Arc;
+
+use duress_engine::spec::Fault;
+use duress_engine::stage::{Fact, InferContext, OutputFact};
+
+use super::{Loss, Train};
+use crate::nn::Network;
+use crate::stages::artifact::{DataFact, table_fact};
+
+/// The columns of a table of tensors.
+pub(in crate::stages) const TENSORS: &[(&str, bool)] = &[("name", false), ("shape", false), ("values", false)];
+const CURVE: &[(&str, bool)] =
+    &[("metric", false), ("split", false), ("update", true), ("epoch", true), ("value", true)];
+
+/// The facts of a training's outputs; pushes what is wrong.
+pub(super) fn infer(train: &Train, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
+    check_length(train, cx);
+    check_clip(train, cx);
+    let data = cx.inputs.slot(train.data.slot).and_then(|fact| fact.detail::<DataFact>()).cloned().unwrap_or_default();
+    check_task(train, &data, cx);
+    let network = match (data.features, data.classes) {
+        (Some(features), Some(classes)) if !data.regression => Some(train.model.network(features, classes)),
+        _ => None,
+    };
+    if let Some(network) = &network {
+        check_inputs(train, network, cx);
+        if let Some(crash) = &train.crash {
+            crash.infer(cx, network);
+        }
+    }
+    let metrics = ["loss", "accuracy", "learning-rate"].map(str::to_owned).to_vec();
+    vec![
+        OutputFact { name: "weights", fact: tensors("weights", network.as_ref()) },
+        OutputFact { name: "initial", fact: tensors("weights", network.as_ref()) },
+        OutputFact { name: "curve", fact: Fact { metrics, ..table_fact("table", CURVE) } },
+    ]
+}
+
+/// The fact of weights or a mask of that network.
+pub(in crate::stages) fn tensors(artifact: &'static str, network: Option<&Network>) -> Fact {
+    let known = network.map(|network| Arc::new(network.clone()) as Arc<dyn std::any::Any + Send + Sync>);
+    Fact { known, ..table_fact(artifact, TENSORS) }
+}
+
+fn check_length(train: &Train, cx: &mut InferContext<'_>) {
+    let (span, message, label) = match (train.epochs, train.steps) {
+        (None, None) => (cx.table.span, "`train` needs a length", "neither `epochs` nor `steps`"),
+        (Some(_), Some(_)) => (cx.span_of("steps"), "`train` has two lengths", "`epochs` is given too"),
+        _ => return,
+    };
+    cx.faults
+        .push(Fault::new("one-length", span, message, label).help("write `epochs = 10` or `steps = 5_000`, not both"));
+}
+
+fn check_clip(train: &Train, cx: &mut InferContext<'_>) {
+    let Some(keys) = &train.adversarial else { return };
+    let sound = match keys.clip.as_slice() {
+        [] => true,
+        [lo, hi] => lo < hi,
+        _ => false,
+    };
+    if !sound {
+        let span = cx.span_of("adversarial.clip");
+        let fault = Fault::new("wrong-range", span, "`adversarial.clip` is no range", "no range");
+        cx.faults.push(fault.help("write `clip = [0.0, 1.0]`, or `clip = []` for data without a range"));
+    }
+}
+
+fn check_task(train: &Train, data: &DataFact, cx: &mut InferContext<'_>) {
+    if data.regression && train.loss == Loss::CrossEntropy {
+        let fault =
+            Fault::new("wrong-loss", cx.span_of("loss"), "`data` has numbers to fit and no classes", "cross-entropy");
+        cx.faults.push(fault.help("add `loss = \"mse\"`"));
+    }
+    if data.regression && train.adversarial.as_ref().is_some_and(|keys| keys.share.0 > 0.0) {
+        let span = cx.span_of("adversarial");
+        let fault =
+            Fault::new("shape-mismatch", span, "adversarial training needs classes", "`data` has numbers to fit");
+        cx.faults.push(fault.help("use data with classes, or drop `adversarial`"));
+    }
+}
+
+/// Whether `start` and `mask` belong to the network that is to be trained.
+fn check_inputs(train: &Train, network: &Network, cx: &mut InferContext<'_>) {
+    let slots = [("start", train.start.as_ref().map(|i| i.slot)), ("mask", train.mask.as_ref().map(|i| i.slot))];
+    for (key, slot) in slots {
+        let given = slot.and_then(|slot| cx.inputs.slot(slot)).and_then(|fact| fact.detail::<Network>());
+        let Some(given) = given.filter(|given| *given != network) else { continue };
+        let message = format!("`{key}` belongs to another network than `model` and `data` make");
+        let label = format!("{} there, {} here", widths(given), widths(network));
+        let fault = Fault::new("shape-mismatch", cx.span_of(key), message, label);
+        cx.faults.push(fault.help("use the same model and data throughout, or drop the key"));
+    }
+}
+
+/// A network in a few characters, such as `64-32-10 (relu)`.
+fn widths(network: &Network) -> String {
+    let widths: Vec<String> = (0..=network.depth()).map(|layer| network.width(layer).to_string()).collect();
+    let biases = if network.layers.iter().any(|layer| layer.bias) { "with biases" } else { "without biases" };
+    format!("{} {biases}", widths.join("-"))
+}

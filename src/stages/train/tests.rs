@@ -1,0 +1,261 @@
+use std::sync::Arc;
+
+use duress_cache::{MemoryStore, Store as _};
+use duress_engine::config;
+use duress_engine::plan::{self, Plan};
+use duress_engine::run::{CancelToken, Event, Outcome, RunOptions, run};
+use duress_engine::spec::{FromSpec as _, SourceText};
+use duress_engine::stage::{Kind, Registry};
+
+use super::*;
+use crate::host::Machine;
+use crate::nn::weights_table::mask_from_table;
+use crate::nn::{Activation, Network, Stream};
+use crate::stages::artifact::DataFact;
+use crate::stages::examples::split_table;
+use crate::stages::model::DEFINITION;
+use crate::stages::prune::Prune;
+
+config! {
+    /// Points around the corners of a cube, a class a corner.
+    struct Shape {
+        features: usize = 4,
+        classes: usize = 3,
+        regression: bool = false,
+    }
+}
+
+impl StageKind for Shape {
+    const KIND: &'static str = "shape";
+    const REVISION: u32 = 1;
+    const SUMMARY: &'static str = "Data of a shape";
+    const EXAMPLE: &'static str = "";
+    const OUTPUTS: &'static [OutputDoc] = &[OutputDoc { name: "training", artifact: "dataset", doc: "" }];
+}
+
+impl Stage for Shape {
+    fn infer(&self, _cx: &mut InferContext<'_>) -> Vec<OutputFact> {
+        let classes = (!self.regression).then_some(self.classes);
+        let data =
+            DataFact { features: Some(self.features), classes, regression: self.regression, ..DataFact::default() };
+        let mut fact = data.split();
+        fact.artifact = "dataset";
+        vec![OutputFact { name: "training", fact }]
+    }
+
+    fn config(&self) -> Tree {
+        self.to_tree().expect("a map")
+    }
+
+    fn run(&self, _cx: &RunContext<'_>) -> Result<Artifact, StageError> {
+        let mut stream = Stream::new(1, "corners", &[]);
+        let labels: Vec<u32> = (0..120).map(|row| (row % self.classes) as u32).collect();
+        let corner = |label: u32, feature: usize| if label as usize == feature { 0.8 } else { 0.2 };
+        let x = labels.iter().flat_map(|&label| (0..self.features).map(move |feature| corner(label, feature)));
+        let x = x.map(|centre| (centre + 0.2 * (stream.uniform_f64() - 0.5)) as f32).collect();
+        let examples = Examples { features: self.features, classes: self.classes, x, labels, targets: None };
+        Ok(Artifact::new([("training", split_table(&examples).map_err(StageError::failed)?)]))
+    }
+}
+
+static REGISTRY: Registry = Registry {
+    kinds: &[Kind::of::<Train>(), Kind::of::<Prune>()],
+    data: &Kind::of::<Shape>(),
+    definitions: &[DEFINITION],
+};
+
+const HEAD: &str = "
+    [study]
+    name = 's'
+    seed = 3
+    [data.d]
+    [model.m]
+    hidden = [5]
+    [stage.t]
+    kind = 'train'
+    model = 'm'
+    data = 'd'
+";
+
+fn read(text: String) -> Result<Plan, String> {
+    plan::read(SourceText { name: "s.toml".into(), text }, &REGISTRY)
+        .map_err(|errors| errors.faults().map(|fault| fault.message.clone()).collect::<Vec<_>>().join("; "))
+}
+
+/// The configuration of the training that these keys make.
+fn key(keys: &str) -> Tree {
+    let plan = read(format!("{HEAD}{keys}")).expect("sound");
+    let instance = plan.instances.into_iter().find(|instance| instance.section == "t");
+    instance.expect("a training").config
+}
+
+fn faults(keys: &str) -> String {
+    read(format!("{HEAD}{keys}")).err().expect("faults")
+}
+
+#[test]
+fn what_has_no_effect_is_not_in_the_key() {
+    let plain = key("epochs = 2");
+    for same in [
+        "epochs = 2\nbatch = 64\noptimizer = 'adam'\nseed = 3",
+        "epochs = 2\noptimizer = { adam = { lr = 0.001 } }",
+        "epochs = 2\nadversarial = { attack = 'pgd', eps = 0.3, share = 0.0 }",
+        "epochs = 2\ncrash = 0.0",
+        "epochs = 2\ncrash = { 'hidden.1' = 0 }",
+    ] {
+        assert_eq!(key(same), plain, "{same}");
+    }
+    for other in ["epochs = 3", "steps = 2", "epochs = 2\nseed = 4", "epochs = 2\ncrash = 0.1", "epochs = 2\nl1 = 0.1"]
+    {
+        assert_ne!(key(other), plain, "{other}");
+    }
+    let fgsm = |rest: &str| key(&format!("epochs = 2\nadversarial = {{ attack = 'fgsm', eps = 0.3{rest} }}"));
+    assert_eq!(fgsm(""), fgsm(", steps = 3, random_start = false"));
+    assert_ne!(fgsm(""), fgsm(", label = 'predicted'"));
+}
+
+#[test]
+fn weights_to_start_from_make_the_initial_draw_irrelevant() {
+    let with = |init: &str| {
+        let text = HEAD.replace("hidden = [5]", &format!("hidden = [5]\ninit = '{init}'"));
+        let again = "[stage.again]\nkind = 'train'\nmodel = 'm'\ndata = 'd'\nstart = 't.initial'\nepochs = 1";
+        let plan = read(format!("{text}epochs = 1\n{again}")).expect("sound");
+        plan.instances.into_iter().filter(|i| !i.data).map(|i| i.config).collect::<Vec<_>>()
+    };
+    let (uniform, normal) = (with("he-uniform"), with("he-normal"));
+    assert_ne!(uniform[0], normal[0]);
+    assert_eq!(uniform[1], normal[1]);
+}
+
+#[test]
+fn the_plan_knows_the_network_that_will_come_out() {
+    let plan =
+        read(format!("{HEAD}epochs = 1\n[stage.p]\nkind = 'prune'\nweights = 't'\nsparsity = 0.5")).expect("sound");
+    let wanted = Network::mlp(4, &[5], 3, Activation::relu(), true);
+    for (section, output) in [("t", "weights"), ("t", "initial"), ("p", "weights"), ("p", "mask")] {
+        let instance = plan.instances.iter().find(|instance| instance.section == section).expect("there");
+        assert_eq!(instance.facts[output].detail::<Network>(), Some(&wanted), "{section}.{output}");
+    }
+}
+
+#[test]
+fn mistakes_are_found_before_anything_runs() {
+    assert!(faults("").contains("`train` needs a length"));
+    assert!(faults("epochs = 1\nsteps = 1").contains("`train` has two lengths"));
+    assert!(faults("epochs = 1\ncrash = { 'hiden.1' = 0.1 }").contains("there is no layer `hiden.1`"));
+    let bad_clip = "epochs = 1\nadversarial = { attack = 'fgsm', eps = 0.1, clip = [1.0, 0.0] }";
+    assert!(faults(bad_clip).contains("`adversarial.clip` is no range"));
+    let other = "[model.n]\nhidden = [6]\n[stage.u]\nkind = 'train'\nmodel = 'n'\ndata = 'd'\nepochs = 1\nstart = 't'";
+    assert!(faults(&format!("epochs = 1\n{other}")).contains("`start` belongs to another network"));
+    let regression = HEAD.replace("[data.d]", "[data.d]\nregression = true");
+    let found = read(format!("{regression}epochs = 1")).err().expect("faults");
+    assert!(found.contains("`data` has numbers to fit and no classes"), "{found}");
+    read(format!("{regression}epochs = 1\nloss = 'mse'")).expect("sound");
+    let prune = |keys: &str| faults(&format!("epochs = 1\n[stage.p]\nkind = 'prune'\nweights = 't'\n{keys}"));
+    assert!(prune("").contains("`prune` needs one amount"));
+    assert!(prune("rate = 0.1\nsparsity = 0.2").contains("`prune` needs one amount"));
+    assert!(prune("rates = { 'conv.*' = 0.1 }").contains("there is no layer `conv.*`"));
+    assert!(prune("rates = { output = 0.1 }\nscope = 'global'").contains("`rates` are by layer"));
+}
+
+#[test]
+fn the_lottery_scheme_compiles_round_by_round() {
+    let plan = read(
+        "
+        [study]
+        name = 'lottery'
+        [axes]
+        restart = [
+          { name = 'rewind', start = 'ticket[round-1].initial' },
+          { name = 'random' },
+          { name = 'continue', start = 'ticket[round-1].weights' },
+        ]
+        round = { range = [0, 3] }
+        [data.d]
+        [model.m]
+        hidden = [5]
+        [stage.ticket]
+        kind = 'train'
+        model = 'm'
+        data = 'd'
+        mask = { from = 'thin[round-1].mask', optional = true }
+        start = { from = '{restart.start}', optional = true }
+        steps = 10
+        seed = '{round}'
+        [stage.thin]
+        kind = 'prune'
+        weights = 'ticket'
+        mask = { from = 'thin[round-1].mask', optional = true }
+        rates = { 'hidden.*' = 0.2, output = 0.1 }
+        rule = 'published'
+        "
+        .to_owned(),
+    )
+    .expect("sound");
+    assert_eq!(plan.section("ticket").count(), 12);
+    let first: Vec<_> =
+        plan.section("ticket").filter(|(_, i)| i.at.iter().any(|at| at.axis == "round" && at.index == 0)).collect();
+    // All restarts begin alike.
+    assert!(first.iter().all(|(_, instance)| instance.config == first[0].1.config && instance.slots.len() == 1));
+    let network: Arc<Network> = Arc::new(Network::mlp(4, &[5], 3, Activation::relu(), true));
+    assert_eq!(first[0].1.facts["weights"].detail::<Network>(), Some(&*network));
+}
+
+/// A run of that plan on so many threads.
+fn run_on(plan: &Plan, store: &MemoryStore, threads: usize) -> Outcome {
+    let options = RunOptions { threads, ..RunOptions::default() };
+    run(plan, store, &Machine::new(Some("test".into())), &options, &|_: Event| {}, &CancelToken::new()).expect("kept")
+}
+
+#[test]
+fn weights_pruned_and_trained_again_stay_pruned_whatever_the_threads() {
+    let plan = read(format!(
+        "{HEAD}epochs = 3\nbatch = 16
+        adversarial = {{ attack = 'pgd', eps = 0.1, steps = 3, label = 'predicted' }}
+        [stage.thin]
+        kind = 'prune'
+        weights = 't'
+        rate = 0.5
+        [stage.again]
+        kind = 'train'
+        model = 'm'
+        data = 'd'
+        mask = 'thin.mask'
+        start = 't.initial'
+        epochs = 40
+        batch = 16
+        optimizer = {{ adam = {{ lr = 0.01 }} }}
+        [stage.thinner]
+        kind = 'prune'
+        weights = 'again'
+        rate = 0.5
+        "
+    ))
+    .expect("sound");
+    let digests = [1, 2].map(|threads| {
+        let store = MemoryStore::new();
+        let outcome = run_on(&plan, &store, threads);
+        assert_eq!((outcome.failed, outcome.computed), (0, 5), "{:?}", outcome.states);
+        let table = |section: &str, output: &str| {
+            let index = plan.instances.iter().position(|instance| instance.section == section).expect("there");
+            store.table(outcome.entries[index].as_ref().expect("computed"), output).expect("kept")
+        };
+        let (first, _) = mask_from_table(&table("thin", "mask")).expect("a mask");
+        let (second, _) = mask_from_table(&table("thinner", "mask")).expect("a mask");
+        let weights = weights_from_table(&table("again", "weights")).expect("weights");
+        assert_eq!((first.kept(), second.kept(), first.total()), (17, 8, 35));
+        let mut both = second.clone();
+        both.intersect(&first);
+        assert_eq!(both, second);
+        let mut masked = weights.clone();
+        first.apply(&mut masked).expect("fits");
+        assert_eq!(masked, weights);
+        let curve = table("again", "curve");
+        let (metrics, values) = (curve.strings("metric").expect("text"), curve.f64s("value").expect("numbers"));
+        let losses: Vec<f64> =
+            (0..curve.rows()).filter(|&row| metrics.value(row) == "loss").map(|row| values.value(row)).collect();
+        assert!(losses.len() == 40 && losses[39] < 0.7 * losses[0], "{losses:?}");
+        [table("again", "weights"), table("again", "curve"), table("thinner", "layers")].map(|table| table.digest())
+    });
+    assert_eq!(digests[0], digests[1]);
+}
