@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use duress_cache::StoreError;
+use duress_engine::run::CollectError;
 use duress_engine::spec::SpecErrors;
 
 use crate::exit::{self, Exit};
@@ -48,6 +49,9 @@ pub(super) enum CommandError {
     /// Rows could not be picked.
     #[error("failed to pick rows: {0}")]
     Filter(#[from] FilterError),
+    /// A stage's tables could not be put together.
+    #[error("failed to {0}")]
+    Collect(Box<CollectError>),
     /// Anything else that ends in a message.
     #[error("failed to {doing}: {cause}")]
     Failed { doing: String, cause: String },
@@ -56,6 +60,12 @@ pub(super) enum CommandError {
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         Self::Store(Box::new(error))
+    }
+}
+
+impl From<CollectError> for CommandError {
+    fn from(error: CollectError) -> Self {
+        Self::Collect(Box::new(error))
     }
 }
 
@@ -68,6 +78,12 @@ impl CommandError {
             Self::Store(_) => exit::CACHE,
             Self::Usage { .. } | Self::Unknown { .. } | Self::Filter(_) => exit::USAGE,
             Self::NotComputed { .. } => exit::NOT_COMPUTED,
+            Self::Collect(error) => match **error {
+                CollectError::Name { .. } => exit::USAGE,
+                CollectError::Nothing { .. } => exit::NOT_COMPUTED,
+                CollectError::Store { .. } => exit::CACHE,
+                CollectError::Table { .. } => exit::FAILED,
+            },
             Self::Print { .. }
             | Self::Read { .. }
             | Self::Write { .. }

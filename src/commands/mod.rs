@@ -1,9 +1,23 @@
 //! The command line: one verb a file. Only here and in [`crate::report`] is anything printed.
 
+mod cache;
+mod check;
+mod columns;
 mod completions;
 mod error;
+mod graph;
 mod new;
+mod plan;
+mod resolved;
+mod run;
+mod schema;
 mod session;
+mod stages;
+mod study;
+mod suggest;
+mod table;
+mod units;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,8 +58,27 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find every fault of a spec, without reading data
+    Check(check::Check),
+    /// Show what a run would do: instances, and which of them the cache holds
+    Plan(plan::PlanCommand),
+    /// Run a study: compute what the cache does not hold yet
+    Run(run::RunCommand),
+    /// Say why a stage must run, or where its result comes from
+    Why(why::Why),
+    /// Draw the graph of a study
+    Graph(graph::GraphCommand),
+    /// Collect a stage over its axes into one table
+    Table(table::TableCommand),
+    /// List the kinds of stages, or document one of them
+    Stages(stages::Stages),
+    /// Print the JSON schema of specs, with which editors complete and check them
+    Schema(schema::SchemaCommand),
     /// Write a commented spec to start from
     New(new::New),
+    /// Look at the cache, check it, shrink it, pack a study
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
     /// Print a script that completes commands in your shell
     Completions(completions::Completions),
 }
@@ -82,7 +115,16 @@ pub fn command() -> clap::Command {
 impl Command {
     fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
         match self {
+            Self::Check(command) => command.execute(session),
+            Self::Plan(command) => command.execute(session),
+            Self::Run(command) => command.execute(session),
+            Self::Why(command) => command.execute(session),
+            Self::Graph(command) => command.execute(session),
+            Self::Table(command) => command.execute(session),
+            Self::Stages(command) => command.execute(session),
+            Self::Schema(command) => command.execute(session),
             Self::New(command) => command.execute(session),
+            Self::Cache(command) => command.execute(session),
             Self::Completions(command) => command.execute(session),
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Style};
 use duress_cache::DiskStore;
+use duress_engine::run::Host;
 use duress_engine::spec::SpecErrors;
 use duress_engine::stage::SourceRoots;
 use miette::{Diagnostic, MietteHandlerOpts, ReportHandler};
@@ -50,9 +51,14 @@ impl Session {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    /// The cache on disk, made where there is none yet.
+    /// The cache on disk, made where there is none yet; looking at its results does not count as using them.
     pub(super) fn store(&self) -> Result<DiskStore, CommandError> {
-        Ok(DiskStore::open(&self.settings.cache)?)
+        Ok(DiskStore::open(&self.settings.cache)?.on_host(&self.machine().name()))
+    }
+
+    /// The same, for those who use what they read: `cache gc` spares what was used lately.
+    pub(super) fn store_to_use(&self) -> Result<DiskStore, CommandError> {
+        Ok(self.store()?.at(self.machine().now_unix_ms()))
     }
 
     /// The machine, for the engine.

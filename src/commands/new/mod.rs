@@ -33,7 +33,7 @@ pub const TEMPLATES: &[Template] = &[
     Template {
         name: "quickstart",
         summary: "digits trained, pruned, attacked, injected and bounded",
-        text: include_str!("starter.toml"),
+        text: include_str!("../../../specs/quickstart.toml"),
     },
     Template {
         name: "lottery",

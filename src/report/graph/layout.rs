@@ -224,7 +224,7 @@ mod tests {
         for a in 0..sizes.len() {
             for b in a + 1..sizes.len() {
                 let apart = (out.centre[a] - out.centre[b]).abs();
-                assert!(out.layer[a] != out.layer[b] || apart >= (sizes[a] + sizes[b]) / 2.0 + 10.0 - 1e-9);
+                assert!(out.layer[a] != out.layer[b] || apart >= f64::midpoint(sizes[a], sizes[b]) + 10.0 - 1e-9);
             }
         }
     }

@@ -1,0 +1,12 @@
+//! What every command prints, word for word, and how it ends.
+
+mod cache;
+mod check;
+mod errors;
+mod graph;
+mod new;
+mod plan;
+mod run;
+mod stages;
+mod table;
+mod why;
