@@ -13,6 +13,8 @@ mod determinism;
 mod incremental;
 /// Every kind in the registry: names, summaries, examples that run, keys that change only on purpose.
 mod kinds;
+/// Published numbers on real data, where such data lie beside the checkout.
+mod published;
 /// The studies and templates we ship.
 mod shipped_specs;
 
@@ -20,7 +22,7 @@ mod shipped_specs;
 #[test]
 fn every_test_file_is_declared() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    for folder in ["cli", "incremental", "determinism", "crash"] {
+    for folder in ["cli", "incremental", "determinism", "crash", "published"] {
         let list = std::fs::read_to_string(root.join(folder).join("mod.rs")).expect("every folder has a mod.rs");
         for entry in std::fs::read_dir(root.join(folder)).expect("the folder is there") {
             let name = entry.expect("readable").file_name().into_string().expect("file names are plain");

@@ -183,12 +183,11 @@ mod tests {
         let raw = crate::spec::RawSpec::parse(source, &mut faults);
         let node = Node { value: Value::Table(raw.root), span: crate::spec::Span::default() };
         let found = references(&record, &node);
-        let brief: Vec<_> =
-            found.iter().map(|Template { text, field, optional, .. }| (text.as_str(), field.as_str(), *optional)).collect();
-        assert_eq!(
-            brief,
-            [("train[seed={s}]", "weights", false), ("{a}", "others", false), ("b", "others", true)]
-        );
+        let brief: Vec<_> = found
+            .iter()
+            .map(|Template { text, field, optional, .. }| (text.as_str(), field.as_str(), *optional))
+            .collect();
+        assert_eq!(brief, [("train[seed={s}]", "weights", false), ("{a}", "others", false), ("b", "others", true)]);
         assert_eq!(definition_names(&record, &node), []);
     }
 

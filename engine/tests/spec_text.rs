@@ -83,9 +83,45 @@ rate = [0.2]
 
 /// What a mutation is made of: bytes that mean something somewhere.
 const PIECES: &[&str] = &[
-    "[", "]", "{", "}", "\"", "'", ",", "=", ".", "\n", "-", "*", "#", "0", "9", "1e999", "nan", "é", "\u{0}", "\u{feff}",
-    "[[", "]]", "\"\"\"", "{rate}", "{{", "{net.steps}", "[round-1]", "[seed=*]", "kind = ", "from", "optional = true",
-    "1979-05-27", "true", "[stage.fit]", "name = \"x\"", "fit", "xs", "range", "grid",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "'",
+    ",",
+    "=",
+    ".",
+    "\n",
+    "-",
+    "*",
+    "#",
+    "0",
+    "9",
+    "1e999",
+    "nan",
+    "é",
+    "\u{0}",
+    "\u{feff}",
+    "[[",
+    "]]",
+    "\"\"\"",
+    "{rate}",
+    "{{",
+    "{net.steps}",
+    "[round-1]",
+    "[seed=*]",
+    "kind = ",
+    "from",
+    "optional = true",
+    "1979-05-27",
+    "true",
+    "[stage.fit]",
+    "name = \"x\"",
+    "fit",
+    "xs",
+    "range",
+    "grid",
 ];
 
 /// One change of a text.
@@ -168,7 +204,8 @@ fn corpus() -> Vec<String> {
 fn texts() -> impl Strategy<Value = String> {
     let mutated = (prop::sample::select(corpus()), edits(6)).prop_map(|(text, edits)| edited(&text, &edits));
     let pieces = proptest::collection::vec(prop::sample::select(PIECES), 0..60).prop_map(|pieces| pieces.concat());
-    let bytes = proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let bytes =
+        proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     prop_oneof![6 => mutated, 1 => pieces, 1 => bytes, 1 => "\\PC{0,100}"]
 }
 
@@ -191,6 +228,7 @@ proptest! {
 
 #[test]
 #[ignore = "looks for ten minutes"]
+#[expect(clippy::disallowed_methods, reason = "it looks for as long as it says")]
 fn ten_minutes_of_texts_find_nothing() {
     const LENGTH: Duration = Duration::from_secs(600);
     let started = Instant::now();

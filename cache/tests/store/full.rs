@@ -42,7 +42,6 @@ fn large() -> Artifact {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_full_disk_is_a_clear_error_and_leaves_an_intact_cache() {
     let Some(tiny) = TinyDisk::new() else {
         println!("skipped: a tiny file system cannot be mounted here");
@@ -96,7 +95,6 @@ fn is_barred(folder: &Path) -> bool {
 
 #[cfg(unix)]
 #[test]
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_cache_that_cannot_be_written_to_can_be_read_and_says_why_it_keeps_nothing() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +123,6 @@ fn a_cache_that_cannot_be_written_to_can_be_read_and_says_why_it_keeps_nothing()
 
 #[cfg(target_os = "linux")]
 #[test]
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_read_only_file_system_can_be_read() {
     let Some(tiny) = TinyDisk::new() else {
         println!("skipped: a tiny file system cannot be mounted here");

@@ -473,7 +473,8 @@ mod tests {
 
     #[test]
     fn a_choice_is_a_word_or_a_table_of_one_key() {
-        let optimizer = |text: &str| train(&format!("model = \"dense\"\noptimizer = {text}")).map(|train| train.optimizer);
+        let optimizer =
+            |text: &str| train(&format!("model = \"dense\"\noptimizer = {text}")).map(|train| train.optimizer);
         assert_eq!(optimizer("\"adam\""), Ok(Optimizer::Adam(Adam { lr: Positive(1e-3) })));
         assert_eq!(optimizer("{ adam = { lr = 1 } }"), Ok(Optimizer::Adam(Adam { lr: Positive(1.0) })));
         assert_eq!(optimizer("{ random = 3 }"), Ok(Optimizer::Random(Count(3))));
@@ -505,16 +506,13 @@ mod tests {
                 "unknown-key: `lt` is not a key of `optimizer.adam` (did you mean `lr`?)",
             ]
         );
-        assert_eq!(
-            messages("model = \"odd\"").len(),
-            2,
-            "the definition's own faults"
-        );
+        assert_eq!(messages("model = \"odd\"").len(), 2, "the definition's own faults");
     }
 
     #[test]
     fn the_tree_has_every_default_filled_in_and_no_names_of_definitions() {
-        let written = train("model = { type = \"mlp\", hidden = [3] }\nbatch = 32\noptimizer = \"adam\"").expect("valid");
+        let written =
+            train("model = { type = \"mlp\", hidden = [3] }\nbatch = 32\noptimizer = \"adam\"").expect("valid");
         let named = train("optimizer = { adam = {} }\nmodel = \"dense\"").expect("valid");
         assert_eq!(written.to_tree(), named.to_tree());
         let expected = Tree::map([

@@ -203,6 +203,7 @@ fn split_mix(state: &mut u64) -> u64 {
 }
 
 /// A whole number of at least `min` under a key: `Some(None)` where it is not written, `None` with a fault.
+#[expect(clippy::option_option, reason = "absent and wrong are different things, and both are no number")]
 fn whole(axis: &str, table: &Table, key: &str, min: i64, faults: &mut Faults) -> Option<Option<u64>> {
     let Some(entry) = table.get(key) else { return Some(None) };
     match entry.node.value {

@@ -20,19 +20,25 @@ use crate::stage::{Kind, Registry};
 pub fn json_schema(registry: &Registry) -> Json {
     let mut sections = Map::new();
     sections.insert("study".into(), schema(&Study::schema(), Axes::No));
-    sections.insert("axes".into(), described(named(reference("axis")), "What varies; written `\"{axis}\"` where a value belongs."));
+    sections.insert(
+        "axes".into(),
+        described(named(&reference("axis")), "What varies; written `\"{axis}\"` where a value belongs."),
+    );
     let data = record(&registry.data.record(), Axes::Yes);
-    sections.insert("data".into(), described(named(data), "Data sets."));
+    sections.insert("data".into(), described(named(&data), "Data sets."));
     for definition in registry.definitions {
         let table = schema(&(definition.schema)(), Axes::Yes);
-        sections.insert(definition.section.into(), described(named(table), definition.summary));
+        sections.insert(definition.section.into(), described(named(&table), definition.summary));
     }
     let kinds: Vec<Json> = registry.kinds.iter().map(stage).collect();
-    sections.insert("stage".into(), described(named(json!({ "oneOf": kinds })), "Stages; the references between them make the graph."));
-    sections.insert("figure".into(), named(schema(&FigureTable::schema(), Axes::No)));
-    sections.insert("expect".into(), list(schema(&ExpectTable::schema(), Axes::No)));
+    sections.insert(
+        "stage".into(),
+        described(named(&json!({ "oneOf": kinds })), "Stages; the references between them make the graph."),
+    );
+    sections.insert("figure".into(), named(&schema(&FigureTable::schema(), Axes::No)));
+    sections.insert("expect".into(), list(&schema(&ExpectTable::schema(), Axes::No)));
     let exclude = json!({ "type": "object", "minProperties": 1 });
-    sections.insert("exclude".into(), described(list(exclude), "Combinations of axis values to leave out."));
+    sections.insert("exclude".into(), described(list(&exclude), "Combinations of axis values to leave out."));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Duress study",
@@ -78,13 +84,13 @@ fn schema(shape: &Schema, axes: Axes) -> Json {
             // A placeholder alone may bring any type, a placeholder in a text is a string like any other.
             json!({ "type": "string" })
         }
-        Schema::List(item) => or_axis(list(schema(item, axes)), axes),
-        Schema::Map(value) => or_axis(named(schema(value, axes)), axes),
+        Schema::List(item) => or_axis(list(&schema(item, axes)), axes),
+        Schema::Map(value) => or_axis(named(&schema(value, axes)), axes),
         Schema::Record(keys) => or_axis(record(keys, axes), axes),
         Schema::Choice(variants) => or_axis(choice(variants, axes), axes),
         Schema::AnyOf(shapes) => json!({ "anyOf": shapes.iter().map(|shape| schema(shape, axes)).collect::<Vec<_>>() }),
         Schema::Input { many: false, .. } => reference("reference"),
-        Schema::Input { many: true, .. } => json!({ "anyOf": [reference("reference"), list(reference("reference"))] }),
+        Schema::Input { many: true, .. } => json!({ "anyOf": [reference("reference"), list(&reference("reference"))] }),
         Schema::Definition { content, .. } => json!({ "anyOf": [{ "type": "string" }, schema(content, axes)] }),
     }
 }
@@ -148,11 +154,11 @@ fn choice(variants: &[Variant], axes: Axes) -> Json {
     json!({ "anyOf": forms })
 }
 
-fn list(item: Json) -> Json {
+fn list(item: &Json) -> Json {
     json!({ "type": "array", "items": item })
 }
 
-fn named(table: Json) -> Json {
+fn named(table: &Json) -> Json {
     json!({ "type": "object", "additionalProperties": table })
 }
 
@@ -279,19 +285,14 @@ mod tests {
     #[test]
     fn a_word_may_stand_alone_only_where_nothing_is_required() {
         let table = |required| {
-            let field = Field {
-                name: "k",
-                doc: String::new(),
-                schema: Schema::Boolean,
-                required,
-                default: None,
-                unit: "",
-            };
+            let field =
+                Field { name: "k", doc: String::new(), schema: Schema::Boolean, required, default: None, unit: "" };
             Some(Schema::Record(Record { doc: String::new(), fields: vec![field] }))
         };
         let variant = |name, content| Variant { name, doc: "Doc.".to_owned(), content };
         let found = choice(&[variant("a", None), variant("b", table(false)), variant("c", table(true))], Axes::No);
-        let consts: Vec<_> = found["anyOf"].as_array().expect("forms").iter().filter_map(|form| form["const"].as_str()).collect();
+        let consts: Vec<_> =
+            found["anyOf"].as_array().expect("forms").iter().filter_map(|form| form["const"].as_str()).collect();
         assert_eq!(consts, ["a", "b"]);
     }
 }

@@ -126,10 +126,10 @@ fn fill<'a>(
         match piece {
             Piece::Literal(literal) => filled.push_str(&literal),
             Piece::Hole { axis, field } if field.is_empty() => {
-                filled.push_str(&axis_value(&axis, span, value_of, faults)?.label)
+                filled.push_str(&axis_value(&axis, span, value_of, faults)?.label);
             }
             Piece::Hole { axis, field } => {
-                filled.push_str(&label_of(&value_at(&axis, &field, span, value_of, faults)?))
+                filled.push_str(&label_of(&value_at(&axis, &field, span, value_of, faults)?));
             }
         }
     }

@@ -14,7 +14,7 @@ use duress_engine::{choice, config};
 
 /// A weight: one number.
 #[derive(Debug)]
-pub struct Weight;
+pub(crate) struct Weight;
 
 impl ArtifactType for Weight {
     const ACCEPTS: &'static [&'static str] = &["weights"];
@@ -22,7 +22,7 @@ impl ArtifactType for Weight {
 
 /// What a fit learns from.
 #[derive(Debug)]
-pub struct Dataset;
+pub(crate) struct Dataset;
 
 impl ArtifactType for Dataset {
     const ACCEPTS: &'static [&'static str] = &["dataset", "split"];
@@ -30,14 +30,14 @@ impl ArtifactType for Dataset {
 
 /// Numbers of one split.
 #[derive(Debug)]
-pub struct Split;
+pub(crate) struct Split;
 
 impl ArtifactType for Split {
     const ACCEPTS: &'static [&'static str] = &["split"];
 }
 
 /// The toy registry.
-pub static REGISTRY: Registry = Registry {
+pub(crate) static REGISTRY: Registry = Registry {
     kinds: &[Kind::of::<Fit>(), Kind::of::<Scale>(), Kind::of::<Score>()],
     data: &Kind::of::<Numbers>(),
     definitions: &[Definition { section: "model", summary: "What a fit fits.", schema: <Line as FromSpec>::schema }],
@@ -63,7 +63,7 @@ config! {
 
 /// The name of a `[model.X]`, read in its place.
 #[derive(Debug)]
-pub struct Model(Line);
+pub(crate) struct Model(Line);
 
 impl FromSpec for Model {
     fn schema() -> Schema {

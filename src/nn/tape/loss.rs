@@ -114,7 +114,7 @@ mod tests {
         // 0.91 and nine times 0.01: 0.5003 (arXiv 1912.02386 trains with this target).
         let mut target = [0.01_f32; 10];
         target[4] = 0.91;
-        let logits = target.map(|t| t.ln());
+        let logits = target.map(f32::ln);
         let (loss, _) = evaluate(Loss::CrossEntropy, &logits, &target, &[1.0], 10);
         assert!((loss - 0.5003).abs() < 1e-4, "{loss}");
     }

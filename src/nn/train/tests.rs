@@ -183,6 +183,16 @@ fn where_a_whole_layer_crashes_only_what_follows_it_learns() {
     assert_ne!(trained.weights.bias(2), trained.initial.bias(2));
 }
 
+struct Stop(u64);
+impl TrainHooks for Stop {
+    fn progress(&mut self, done: u64, _total: u64) {
+        self.0 = done;
+    }
+    fn cancelled(&self) -> bool {
+        self.0 == 7
+    }
+}
+
 #[test]
 fn misfits_are_explained_and_divergence_and_cancellation_are_reported() {
     let data = blobs(20, 4, 1);
@@ -200,15 +210,6 @@ fn misfits_are_explained_and_divergence_and_cancellation_are_reported() {
     let wild = config(50, Optimizer::sgd(1e30, 0.0));
     assert!(matches!(attempt(&wild, &data, &mut NoHooks), TrainError::Diverged { .. }));
 
-    struct Stop(u64);
-    impl TrainHooks for Stop {
-        fn progress(&mut self, done: u64, _total: u64) {
-            self.0 = done;
-        }
-        fn cancelled(&self) -> bool {
-            self.0 == 7
-        }
-    }
     assert_eq!(attempt(&plain, &data, &mut Stop(0)), TrainError::Cancelled);
 }
 

@@ -184,7 +184,7 @@ fn tree(config: &DataConfig) -> Tree {
 }
 
 /// What says how a file of one's own is read; published sets have nothing to say.
-fn reading_tree(reading: Reading) -> Option<Tree> {
+fn reading_tree(reading: &Reading) -> Option<Tree> {
     let text = |text: &str| Tree::String(text.to_owned());
     let count = |count: Option<usize>| count.map_or(text("from the file"), |count| Tree::Integer(count as i64));
     let columns = |columns: &crate::data::Columns| {
@@ -197,7 +197,7 @@ fn reading_tree(reading: Reading) -> Option<Tree> {
         let features = list(&columns.features);
         Tree::map([(key, answer), ("columns", features), ("classes", classes), ("features", count(columns.width))])
     };
-    match &reading {
+    match reading {
         Reading::Digits | Reading::Mnist(_) | Reading::FashionMnist(_) | Reading::Boston => None,
         Reading::Parquet(table) | Reading::Csv(table) => Some(columns(table)),
         Reading::Npz(arrays) => Some(Tree::map([

@@ -1,0 +1,4 @@
+//! Published numbers, on real data that lie beside the checkout; each test says so where they do not.
+
+mod data;
+mod mnist;
