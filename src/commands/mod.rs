@@ -1,6 +1,7 @@
 //! The command line: one verb a file. Only here and in [`crate::report`] is anything printed.
 
 mod completions;
+mod data;
 mod error;
 mod new;
 mod session;
@@ -46,6 +47,9 @@ struct Global {
 enum Command {
     /// Write a commented spec to start from
     New(new::New),
+    /// List data sets, describe one, download one
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Print a script that completes commands in your shell
     Completions(completions::Completions),
 }
@@ -83,6 +87,7 @@ impl Command {
     fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
         match self {
             Self::New(command) => command.execute(session),
+            Self::Data(command) => command.execute(session),
             Self::Completions(command) => command.execute(session),
         }
     }

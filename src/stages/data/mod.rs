@@ -170,7 +170,7 @@ fn tree(config: &DataConfig) -> Tree {
     for (key, reading) in
         [("reading", config.reading_of(SplitName::Train)), ("test_reading", config.reading_of(SplitName::Test))]
     {
-        put(key, reading.and_then(reading_tree));
+        put(key, reading.as_ref().and_then(reading_tree));
     }
     put("validation", config.portion(SplitName::Validation).as_ref().map(portion_tree));
     put("test", config.portion(SplitName::Test).as_ref().map(portion_tree));
@@ -184,7 +184,7 @@ fn tree(config: &DataConfig) -> Tree {
 }
 
 /// What says how a file of one's own is read; published sets have nothing to say.
-fn reading_tree(reading: Reading) -> Option<Tree> {
+fn reading_tree(reading: &Reading) -> Option<Tree> {
     let text = |text: &str| Tree::String(text.to_owned());
     let count = |count: Option<usize>| count.map_or(text("from the file"), |count| Tree::Integer(count as i64));
     let columns = |columns: &crate::data::Columns| {
@@ -197,7 +197,7 @@ fn reading_tree(reading: Reading) -> Option<Tree> {
         let features = list(&columns.features);
         Tree::map([(key, answer), ("columns", features), ("classes", classes), ("features", count(columns.width))])
     };
-    match &reading {
+    match reading {
         Reading::Digits | Reading::Mnist(_) | Reading::FashionMnist(_) | Reading::Boston => None,
         Reading::Parquet(table) | Reading::Csv(table) => Some(columns(table)),
         Reading::Npz(arrays) => Some(Tree::map([
