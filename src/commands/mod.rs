@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod columns;
 mod completions;
+mod data;
 mod error;
 mod graph;
 mod new;
@@ -79,6 +80,9 @@ enum Command {
     /// Look at the cache, check it, shrink it, pack a study
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    /// List data sets, describe one, download one
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Print a script that completes commands in your shell
     Completions(completions::Completions),
 }
@@ -125,6 +129,7 @@ impl Command {
             Self::Schema(command) => command.execute(session),
             Self::New(command) => command.execute(session),
             Self::Cache(command) => command.execute(session),
+            Self::Data(command) => command.execute(session),
             Self::Completions(command) => command.execute(session),
         }
     }

@@ -105,6 +105,12 @@ pub(super) struct Wanted {
 }
 
 impl Source {
+    /// The published set of that name, which needs nothing more to be said.
+    #[must_use]
+    pub fn published(name: &str) -> Option<Self> {
+        [Self::Digits, Self::Mnist, Self::FashionMnist, Self::Boston].into_iter().find(|source| source.name() == name)
+    }
+
     /// The name after `source =`.
     #[must_use]
     pub fn name(&self) -> &'static str {

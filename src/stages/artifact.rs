@@ -98,11 +98,24 @@ pub(crate) fn check_fit_slot(cx: &mut InferContext<'_>, slot: usize, split: &Inp
     }
 }
 
-/// Reports, at the key `data`, samples without labels where labels are needed.
+/// Reports, at the key `data`, a split that its data set does not have, and samples without labels where labels are needed.
 pub(crate) fn check_labelled(cx: &mut InferContext<'_>, split: &Input<Split>, kind: &str) {
+    check_present(cx, split);
     if data(cx, split).is_some_and(|data| data.regression) {
         let message = format!("`{kind}` needs labels, and `data` has numbers to fit instead");
         let fault = Fault::new("shape-mismatch", cx.span_of("data"), message, "regression data");
         cx.faults.push(fault.help("use data with classes"));
+    }
+}
+
+/// Reports, at the key `data`, a split that its data set does not have. An instance whose inputs have faults of their own is
+/// not asked at all, so that an unknown input is one that nobody makes.
+fn check_present(cx: &mut InferContext<'_>, split: &Input<Split>) {
+    if cx.inputs.slot(split.slot).is_none() {
+        let fault =
+            Fault::new("no-such-split", cx.span_of("data"), "`data` names a split that there is not", "not made");
+        cx.faults.push(fault.help(
+            "hold rows back for it in the data section, as in `validation = { share = 0.1 }`, or use the `train` or `test` split",
+        ));
     }
 }

@@ -170,7 +170,7 @@ fn tree(config: &DataConfig) -> Tree {
     for (key, reading) in
         [("reading", config.reading_of(SplitName::Train)), ("test_reading", config.reading_of(SplitName::Test))]
     {
-        put(key, reading.and_then(reading_tree));
+        put(key, reading.as_ref().and_then(reading_tree));
     }
     put("validation", config.portion(SplitName::Validation).as_ref().map(portion_tree));
     put("test", config.portion(SplitName::Test).as_ref().map(portion_tree));
