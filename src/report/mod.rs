@@ -1,4 +1,5 @@
 //! What a study looks like to a reader: pictures of its graph, and its tables in the formats people use.
 
+pub mod figure;
 pub mod graph;
 pub mod table;
