@@ -13,9 +13,13 @@ pub(super) fn of_sections(lookup: &Lookup<'_>, faults: &mut Faults) -> Vec<Vec<u
     let mut found: Vec<BTreeSet<usize>> = Vec::new();
     let mut needs: Vec<Vec<Reference>> = Vec::new();
     for section in &lookup.spec.sections {
-        found.push(lookup.axes_mentioned(&section.table, &section.kind.record(), faults));
-        let templates = references(&section.kind.record(), &section.table);
-        needs.push(templates.iter().flat_map(|template| possible(lookup, template)).collect());
+        let record = section.kind.record();
+        let needed: Vec<_> =
+            references(&record, &section.table).iter().flat_map(|template| possible(lookup, template)).collect();
+        let mut axes = lookup.axes_mentioned(&section.table, &record, faults);
+        axes.extend(needed.iter().flat_map(|reference| stepped(lookup, reference)));
+        found.push(axes);
+        needs.push(needed);
     }
     loop {
         let mut changed = false;
@@ -32,6 +36,12 @@ pub(super) fn of_sections(lookup: &Lookup<'_>, faults: &mut Faults) -> Vec<Vec<u
             return found.into_iter().map(|axes| axes.into_iter().collect()).collect();
         }
     }
+}
+
+/// The axes along which a reference asks for an earlier value: to do so is to mention them.
+fn stepped(lookup: &Lookup<'_>, reference: &Reference) -> impl Iterator<Item = usize> {
+    let steps = reference.selections.iter().filter(|selection| matches!(selection.pick, Pick::Previous(_)));
+    steps.filter_map(|selection| lookup.axis(&selection.axis))
 }
 
 /// The axes of `target` that a reader of `reference` is repeated over as well: all but the fixed and the collected ones.
