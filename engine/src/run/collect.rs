@@ -17,7 +17,7 @@ use crate::spec::{Reference, Span, Value, nearest};
 /// A stage's table over all of its axes.
 #[derive(Clone, Debug)]
 pub struct Collected {
-    /// The rows of all instances that have a result, in plan order, each with where its instance stands on the axes.
+    /// The rows of all instances that have a result, in the order of the axes' values, each with where its instance stands on the axes.
     pub table: Table,
     /// The axes' columns that were put in front.
     pub axes: Vec<String>,
@@ -111,6 +111,8 @@ pub fn collect_output(
     if rows.is_empty() {
         return Err(CollectError::Nothing { name, instances });
     }
+    // A plan is ordered by what needs what; a table by its axes.
+    rows.sort_by_key(|(instance, _)| instance.at.iter().map(|at| at.index).collect::<Vec<_>>());
     let axes: Vec<AxisColumn> = axis_names(&rows).into_iter().filter_map(|axis| AxisColumn::of(axis, &rows)).collect();
     let table = join(&rows, &axes).map_err(|source| CollectError::Table { name, source: Box::new(source) })?;
     Ok(Collected { table, axes: axes.into_iter().map(|axis| axis.column).collect(), missing })
