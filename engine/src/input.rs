@@ -111,3 +111,90 @@ fn connect(node: &Node, scope: &mut Scope<'_>, accepts: &'static [&'static str],
     };
     scope.surroundings.connect(&request, scope.faults)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::spec::testing::Toy;
+    use crate::spec::{Template, definition_names, references};
+
+    #[derive(Debug)]
+    struct Weights;
+
+    impl ArtifactType for Weights {
+        const ACCEPTS: &'static [&'static str] = &["weights"];
+    }
+
+    config! {
+        /// Reads several inputs.
+        struct Reads {
+            /// The one it must have.
+            weights: Input<Weights>,
+            /// One it may have.
+            start: Option<Input<Weights>>,
+            /// Any number of them.
+            others: Option<Inputs<Weights>>,
+        }
+    }
+
+    fn read(text: &str) -> Result<Reads, Vec<Fault>> {
+        Toy::new("").read(text)
+    }
+
+    #[test]
+    fn inputs_hold_the_slots_they_are_connected_to() {
+        let reads = read("weights = \"a\"\nstart = { from = \"b\" }\nothers = [\"c\", \"d[x=*]\"]").expect("valid");
+        assert_eq!(reads.weights.slot, 0);
+        assert_eq!(reads.start.map(|input| input.slot), Some(1));
+        assert_eq!(reads.others.map(|inputs| inputs.slots), Some(vec![2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn an_optional_input_may_turn_out_absent() {
+        for start in ["{ from = \"absent\", optional = true }", "{ from = \"\", optional = true }"] {
+            let reads = read(&format!("weights = \"a\"\nstart = {start}")).expect("valid");
+            assert!(reads.start.is_none());
+        }
+        let absent = read("weights = { from = \"absent\", optional = true }").expect_err("it must be there");
+        assert_eq!(absent[0].code, "required-input");
+    }
+
+    #[test]
+    fn what_is_no_reference_is_a_fault() {
+        for (text, code) in [
+            ("weights = 3", "wrong-type"),
+            ("weights = \"\"", "bad-reference"),
+            ("weights = { optional = true }", "missing-key"),
+            ("weights = { from = \"a\", option = true }", "unknown-key"),
+            ("weights = { from = \"a\", optional = 1 }", "wrong-type"),
+            ("", "missing-key"),
+        ] {
+            assert_eq!(read(text).expect_err("a fault")[0].code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn references_are_found_before_axes_are_filled_in() {
+        let Schema::Record(record) = Reads::schema() else { panic!("not a record") };
+        let text = "others = [\"{a}\", { from = \"b\", optional = true }]\nweights = \"train[seed={s}]\"";
+        let mut faults = crate::spec::Faults::new();
+        let source = crate::spec::SourceText { name: String::new(), text: text.to_owned() };
+        let raw = crate::spec::RawSpec::parse(source, &mut faults);
+        let node = Node { value: Value::Table(raw.root), span: crate::spec::Span::default() };
+        let found = references(&record, &node);
+        let brief: Vec<_> =
+            found.iter().map(|Template { text, field, optional, .. }| (text.as_str(), field.as_str(), *optional)).collect();
+        assert_eq!(
+            brief,
+            [("train[seed={s}]", "weights", false), ("{a}", "others", false), ("b", "others", true)]
+        );
+        assert_eq!(definition_names(&record, &node), []);
+    }
+
+    #[test]
+    fn inputs_are_no_part_of_the_configuration() {
+        let reads = read("weights = \"a\"").expect("valid");
+        assert_eq!(reads.to_tree(), Some(Tree::Map(std::collections::BTreeMap::new())));
+    }
+}

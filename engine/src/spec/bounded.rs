@@ -106,3 +106,61 @@ bounded! {
     NonNegative: Some(0.0), None, false;
     Fraction: Some(0.0), Some(1.0), false;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Toy;
+    use super::super::{FromSpec, OneOrMany};
+    use super::*;
+
+    fn label<T: FromSpec + std::fmt::Debug>(text: &str) -> String {
+        Toy::new("").read_value::<T>(text).expect_err("a fault")[0].label.clone()
+    }
+
+    fn help<T: FromSpec + std::fmt::Debug>(text: &str) -> Option<String> {
+        Toy::new("").read_value::<T>(text).expect_err("a fault")[0].help.clone()
+    }
+
+    #[test]
+    fn bounds_are_named_where_they_are_broken() {
+        assert_eq!(label::<Count>("0"), "expected whole number >= 1, found 0");
+        assert_eq!(label::<Positive>("0.0"), "expected number > 0, found 0");
+        assert_eq!(label::<Positive>("inf"), "expected number > 0, found inf");
+        assert_eq!(label::<NonNegative>("-0.5"), "expected number >= 0, found -0.5");
+        assert_eq!(label::<Fraction>("1.5"), "expected number from 0 to 1, found 1.5");
+        assert_eq!(label::<u32>("4294967296"), "expected whole number from 0 to 4294967295, found 4294967296");
+        assert_eq!(label::<f64>("nan"), "nan");
+    }
+
+    #[test]
+    fn the_ends_of_a_bound_that_belong_to_it_are_taken() {
+        assert_eq!(Toy::new("").read_value("1"), Ok(Fraction(1.0)));
+        assert_eq!(Toy::new("").read_value("0"), Ok(NonNegative(0.0)));
+        assert_eq!(Toy::new("").read_value("1"), Ok(Count(1)));
+    }
+
+    #[test]
+    fn almost_right_types_come_with_their_fix() {
+        assert_eq!(help::<Count>("3.0").as_deref(), Some("write `3`"));
+        assert_eq!(help::<Count>("\"3\"").as_deref(), Some("write `3` without quotes"));
+        assert_eq!(help::<f64>("\"1e-3\"").as_deref(), Some("write `1e-3` without quotes"));
+        assert_eq!(help::<bool>("\"true\"").as_deref(), Some("write `true` without quotes"));
+        assert_eq!(help::<String>("3").as_deref(), Some("write it in quotes"));
+        assert_eq!(label::<Count>("3.5"), "expected a whole number, found a number");
+    }
+
+    #[test]
+    fn a_single_is_hashed_as_its_shortest_decimal() {
+        let single: f32 = Toy::new("").read_value("0.1").expect("valid");
+        assert_eq!(single.to_tree(), Some(Tree::Float(0.1)));
+    }
+
+    #[test]
+    fn one_value_stands_for_a_list_of_it() {
+        let one: OneOrMany<Count> = Toy::new("").read_value("3").expect("valid");
+        let many: OneOrMany<Count> = Toy::new("").read_value("[3]").expect("valid");
+        assert_eq!(one, many);
+        assert_eq!(one.to_tree(), many.to_tree());
+        assert_eq!(label::<OneOrMany<Count>>("[]"), "empty");
+    }
+}

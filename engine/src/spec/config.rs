@@ -391,3 +391,152 @@ macro_rules! choice {
         $crate::spec::config::variant_tree($word, $crate::spec::FromSpec::to_tree($binding))
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Toy;
+    use super::super::{Count, Defined, HasSection, Positive, Seed};
+    use super::*;
+
+    config! {
+        /// Trains something.
+        /// In two lines.
+        #[derive(Clone, PartialEq)]
+        struct Train {
+            /// How long.
+            [unit = "updates"]
+            steps: Option<Count>,
+            /// How many at once.
+            batch: Count = Count(32),
+            /// The rule.
+            optimizer: Optimizer = Optimizer::Plain,
+            seed: Seed,
+            /// What is trained.
+            model: Defined<Model>,
+        }
+    }
+
+    config! {
+        /// A model.
+        #[derive(Clone, PartialEq)]
+        struct Model {
+            /// Its widths.
+            hidden: Vec<Count> = Vec::new(),
+            r#type: String,
+        }
+    }
+
+    impl HasSection for Model {
+        const SECTION: &'static str = "model";
+    }
+
+    choice! {
+        /// A rule.
+        #[derive(Clone, PartialEq)]
+        enum Optimizer {
+            /// None at all.
+            "plain" => Plain,
+            /// Adam.
+            "adam" => Adam(Adam),
+            /// So many at random.
+            "random" => Random(Count),
+        }
+    }
+
+    config! {
+        /// Adam's parameters.
+        #[derive(Clone, PartialEq)]
+        struct Adam {
+            /// Step size.
+            lr: Positive = Positive(1e-3),
+        }
+    }
+
+    const MODELS: &str = "[dense]\ntype = \"mlp\"\nhidden = [3]\n[odd]\ntype = 1\nhiden = []\n";
+
+    fn train(text: &str) -> Result<Train, Vec<Fault>> {
+        Toy::new(MODELS).read(text)
+    }
+
+    fn messages(text: &str) -> Vec<String> {
+        let faults = train(text).expect_err("faults");
+        faults.into_iter().map(|fault| format!("{}: {} ({})", fault.code, fault.message, fault.label)).collect()
+    }
+
+    #[test]
+    fn what_is_not_written_has_its_default() {
+        let read = train("model = \"dense\"").expect("valid");
+        assert_eq!((read.steps, read.batch, read.seed), (None, Count(32), Seed(7)));
+        assert_eq!(read.optimizer, Optimizer::Plain);
+        assert_eq!(read.model.hidden, [Count(3)]);
+    }
+
+    #[test]
+    fn a_choice_is_a_word_or_a_table_of_one_key() {
+        let optimizer = |text: &str| train(&format!("model = \"dense\"\noptimizer = {text}")).map(|train| train.optimizer);
+        assert_eq!(optimizer("\"adam\""), Ok(Optimizer::Adam(Adam { lr: Positive(1e-3) })));
+        assert_eq!(optimizer("{ adam = { lr = 1 } }"), Ok(Optimizer::Adam(Adam { lr: Positive(1.0) })));
+        assert_eq!(optimizer("{ random = 3 }"), Ok(Optimizer::Random(Count(3))));
+        for (text, label) in [
+            ("\"adm\"", "did you mean `adam`?"),
+            ("{ adm = {} }", "did you mean `adam`?"),
+            ("{ plain = {} }", "nothing to set here"),
+            ("\"random\"", "a word alone"),
+            ("{}", "expected a single key"),
+            ("{ adam = {}, plain = {} }", "expected a single key"),
+            ("3", "expected one of `plain`, `adam`, `random`, found a whole number"),
+            ("{ adam = { lr = -1 } }", "expected number > 0, found -1"),
+        ] {
+            let faults = optimizer(text).expect_err("faults");
+            assert_eq!(faults.iter().map(|fault| fault.label.as_str()).collect::<Vec<_>>(), [label], "{text}");
+        }
+        assert_eq!(Optimizer::WORDS, ["plain", "adam", "random"]);
+        assert_eq!(Optimizer::Random(Count(1)).word(), "random");
+    }
+
+    #[test]
+    fn all_faults_are_found_at_once_with_the_path_of_their_key() {
+        assert_eq!(
+            messages("stepz = 1\nbatch = 0\noptimizer = { adam = { lt = 1 } }\n"),
+            [
+                "missing-key: `model` is missing (needs `model`)",
+                "unknown-key: `stepz` is not a key of `toy` (did you mean `steps`?)",
+                "out-of-range: `batch` is out of range (expected whole number >= 1, found 0)",
+                "unknown-key: `lt` is not a key of `optimizer.adam` (did you mean `lr`?)",
+            ]
+        );
+        assert_eq!(
+            messages("model = \"odd\"").len(),
+            2,
+            "the definition's own faults"
+        );
+    }
+
+    #[test]
+    fn the_tree_has_every_default_filled_in_and_no_names_of_definitions() {
+        let written = train("model = { type = \"mlp\", hidden = [3] }\nbatch = 32\noptimizer = \"adam\"").expect("valid");
+        let named = train("optimizer = { adam = {} }\nmodel = \"dense\"").expect("valid");
+        assert_eq!(written.to_tree(), named.to_tree());
+        let expected = Tree::map([
+            ("batch", Tree::Integer(32)),
+            ("model", Tree::map([("hidden", Tree::List(vec![Tree::Integer(3)])), ("type", Tree::from("mlp"))])),
+            ("optimizer", Tree::map([("adam", Tree::map([("lr", Tree::Float(1e-3))]))])),
+            ("seed", Tree::Integer(7)),
+        ]);
+        assert_eq!(named.to_tree(), Some(expected));
+    }
+
+    #[test]
+    fn documentation_comes_from_the_declaration() {
+        let Schema::Record(record) = Train::schema() else { panic!("not a record") };
+        assert_eq!(record.doc, "Trains something.\nIn two lines.");
+        let field = |name: &str| record.fields.iter().find(|field| field.name == name).expect("a field").clone();
+        assert_eq!((field("steps").required, field("steps").unit, field("steps").default), (false, "updates", None));
+        assert_eq!(field("batch").default.as_deref(), Some("32"));
+        assert_eq!(field("optimizer").default.as_deref(), Some("\"plain\""));
+        assert!(field("model").required);
+        assert!(!field("seed").required);
+        let Schema::Record(model) = Model::schema() else { panic!("not a record") };
+        assert_eq!(model.fields[1].name, "type");
+    }
+}

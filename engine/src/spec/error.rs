@@ -1,12 +1,13 @@
 //! All the faults of a spec as one error that `miette` can render, each with its excerpt, label and fix.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use super::fault::{Fault, Faults};
-use super::raw::SourceText;
+use super::raw::{SYNTAX, SourceText};
 
 /// Everything that is wrong with a spec, in the order of its text.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,8 @@ impl SpecErrors {
     #[must_use]
     pub fn new(source: Arc<SourceText>, faults: Faults) -> Self {
         let code = Arc::new(NamedSource::new(&source.name, source.text.clone()).with_language("TOML"));
-        let faults = faults.sorted().into_iter().map(|fault| SpecError { fault, code: Arc::clone(&code) }).collect();
+        let faults = without_consequences(&source, faults.sorted());
+        let faults = faults.into_iter().map(|fault| SpecError { fault, code: Arc::clone(&code) }).collect();
         Self { source_text: source, faults }
     }
 
@@ -41,6 +43,13 @@ impl Diagnostic for SpecErrors {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         Some(Box::new(self.faults.iter().map(|error| error as &dyn Diagnostic)))
     }
+}
+
+/// Leaves out what was found on a line that is not even TOML: its values are not the ones that were meant.
+fn without_consequences(source: &SourceText, faults: Vec<Fault>) -> Vec<Fault> {
+    let line = |fault: &Fault| source.position(fault.span.start).0;
+    let broken: BTreeSet<usize> = faults.iter().filter(|fault| fault.code == SYNTAX).map(line).collect();
+    faults.into_iter().filter(|fault| fault.code == SYNTAX || !broken.contains(&line(fault))).collect()
 }
 
 fn counted(faults: usize) -> String {
@@ -96,5 +105,16 @@ mod tests {
         assert_eq!(errors.to_string(), "2 mistakes in a.toml");
         assert_eq!(errors.faults().map(|fault| fault.code).collect::<Vec<_>>(), ["first", "second"]);
         assert_eq!(errors.related().into_iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn a_line_that_is_not_toml_has_one_fault_only() {
+        let source = Arc::new(SourceText { name: "a.toml".into(), text: "x = \ny = 2\n".into() });
+        let mut faults = Faults::new();
+        faults.push(Fault::new(SYNTAX, Span { start: 4, end: 4 }, "no value", "here"));
+        faults.push(Fault::new("wrong-type", Span { start: 0, end: 1 }, "a consequence", "here"));
+        faults.push(Fault::new("wrong-type", Span { start: 5, end: 6 }, "another matter", "here"));
+        let errors = SpecErrors::new(source, faults);
+        assert_eq!(errors.faults().map(|fault| fault.code).collect::<Vec<_>>(), [SYNTAX, "wrong-type"]);
     }
 }

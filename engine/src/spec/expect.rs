@@ -80,7 +80,7 @@ config! {
         /// It is this or more.
         at_least: Option<f64>,
         /// It is this or less.
-        at_most: Option<f64>,
+        at_most: Option<Spanned<f64>>,
         /// It is this, give or take `within`.
         equals: Option<f64>,
         /// The largest absolute difference that still counts as equal.
@@ -154,37 +154,20 @@ fn measure(expect: &ExpectTable, node: &Node, scope: &mut Scope<'_>) -> Option<M
 }
 
 fn bounds(expect: &ExpectTable, node: &Node, scope: &mut Scope<'_>) -> Option<Vec<Bound>> {
-    let mut bounds = Vec::new();
-    bounds.extend(expect.at_least.map(Bound::AtLeast));
-    bounds.extend(expect.at_most.map(Bound::AtMost));
     let within = expect.within.as_ref();
-    bounds
-        .extend(expect.equals.map(|value| Bound::Equals { value, within: within.map_or(0.0, |within| within.value) }));
-    if let Some(within) = within {
-        let (label, help) = if expect.equals.is_none() {
-            ("within what?", "add `equals = ...`")
-        } else {
-            ("negative", "write an absolute difference of 0 or more")
-        };
-        if expect.equals.is_none() || within.value < 0.0 {
-            let message = "`within` needs a value to be near to";
-            scope.fault(Fault::new("bad-expect", within.span, message, label).help(help));
-        }
-    }
-    if let (Some(least), Some(most)) = (expect.at_least, expect.at_most)
-        && least > most
-    {
-        let message = format!("nothing is at least {least} and at most {most}");
-        scope.fault(Fault::new("bad-expect", node.span, message, "never holds").help("swap `at_least` and `at_most`"));
-    }
-    if let Some(above) = &expect.above {
-        if matches!(expect.reduce, Reduce::All | Reduce::Any) {
-            let message =
-                format!("`above` compares one number, and `reduce = \"{}\"` leaves many", reduce_word(expect.reduce));
-            let fault = Fault::new("bad-expect", above.span, message, "which of them?");
-            scope.fault(fault.help("add `reduce = \"mean\"` (or \"min\", \"max\", \"count\")"));
-        }
-        bounds.push(Bound::Above { filter: above.r#where.clone(), by: above.by });
+    let equals = |value| Bound::Equals { value, within: within.map_or(0.0, |within| within.value) };
+    let above = |above: &Spanned<AboveTable>| Bound::Above { filter: above.r#where.clone(), by: above.by };
+    let bounds: Vec<Bound> = [
+        expect.at_least.map(Bound::AtLeast),
+        expect.at_most.as_ref().map(|most| Bound::AtMost(most.value)),
+        expect.equals.map(equals),
+        expect.above.as_ref().map(above),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for fault in contradictions(expect) {
+        scope.fault(fault);
     }
     if bounds.is_empty() {
         let fault = Fault::new("bad-expect", node.span, "this expectation expects nothing", "needs a bound");
@@ -192,6 +175,37 @@ fn bounds(expect: &ExpectTable, node: &Node, scope: &mut Scope<'_>) -> Option<Ve
         return None;
     }
     Some(bounds)
+}
+
+/// Bounds that could never hold or say nothing.
+fn contradictions(expect: &ExpectTable) -> Vec<Fault> {
+    let bad = |span, message: String, label| Fault::new("bad-expect", span, message, label);
+    let mut faults = Vec::new();
+    if let (Some(low), Some(high)) = (expect.at_least, &expect.at_most)
+        && low > high.value
+    {
+        let message = format!("nothing is at least {low} and at most {}", high.value);
+        faults.push(bad(high.span, message, "below `at_least`").help("swap the bounds"));
+    }
+    if let Some(within) = &expect.within {
+        if expect.equals.is_none() {
+            let message = "`within` needs a value to be near to".to_owned();
+            faults.push(bad(within.span, message, "within this of what?").help("add `equals = ...`"));
+        }
+        if within.value < 0.0 {
+            let message = "`within` is a distance".to_owned();
+            faults.push(bad(within.span, message, "negative").help("write a number of 0 or more"));
+        }
+    }
+    if let Some(above) = &expect.above
+        && matches!(expect.reduce, Reduce::All | Reduce::Any)
+    {
+        let word = reduce_word(expect.reduce);
+        let message = format!("`above` compares one number, and `reduce = \"{word}\"` leaves many");
+        let fault = bad(above.span, message, "which of them?");
+        faults.push(fault.help("add `reduce = \"mean\"` (or \"min\", \"max\", \"count\")"));
+    }
+    faults
 }
 
 fn reduce_word(reduce: Reduce) -> &'static str {

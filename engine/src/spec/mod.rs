@@ -33,6 +33,8 @@ mod schema;
 mod sections;
 mod substitute;
 mod suggest;
+#[cfg(test)]
+pub(crate) mod testing;
 mod usage;
 mod value;
 mod walk;

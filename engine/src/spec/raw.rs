@@ -7,6 +7,9 @@ use toml::de::{DeTable, DeValue, Error};
 use super::fault::{Fault, Faults};
 use super::value::{Entry, Node, Span, Table, Value};
 
+/// The code of a fault of the text itself.
+pub(super) const SYNTAX: &str = "toml-syntax";
+
 /// The text of a spec and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceText {
@@ -73,7 +76,7 @@ fn push_syntax_faults(text: &str, errors: &[Error], faults: &mut Faults) {
         kept += 1;
         let (what, expected) = error.message().split_once(", ").unwrap_or((error.message(), "not TOML"));
         faults.push(
-            Fault::new("toml-syntax", span, format!("cannot read this as TOML: {what}"), expected)
+            Fault::new(SYNTAX, span, format!("cannot read this as TOML: {what}"), expected)
                 .help("https://toml.io shows how each sort of value is written"),
         );
     }
