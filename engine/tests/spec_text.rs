@@ -46,7 +46,7 @@ seed = "{seed}"
 kind = "fit"
 data = "xs"
 start = { from = "{restart.start}", optional = true }
-steps = 5
+seed = "{round}"
 
 [stage.double]
 kind = "scale"
@@ -181,7 +181,7 @@ fn the_text_that_is_mutated_is_valid() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_makes_the_engine_panic_and_every_fault_lies_inside_it(text in texts()) {

@@ -499,8 +499,8 @@ mod tests {
         assert_eq!(
             messages("stepz = 1\nbatch = 0\noptimizer = { adam = { lt = 1 } }\n"),
             [
-                "missing-key: `model` is missing (needs `model`)",
                 "unknown-key: `stepz` is not a key of `toy` (did you mean `steps`?)",
+                "missing-key: `model` is missing (needs `model`)",
                 "out-of-range: `batch` is out of range (expected whole number >= 1, found 0)",
                 "unknown-key: `lt` is not a key of `optimizer.adam` (did you mean `lr`?)",
             ]
