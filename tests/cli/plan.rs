@@ -14,7 +14,7 @@ fn after_a_change_the_plan_shows_what_is_left() {
     let output = sandbox.duress(&["plan", "study.toml", "--json"]);
     let plan: serde_json::Value = serde_json::from_str(&output.stdout).expect("the plan is JSON");
     let count = |name: &str| plan[name].as_u64().expect("a count");
-    assert_eq!((count("hit"), count("miss"), count("pending"), count("no_data")), (27, 2, 12, 0));
+    assert_eq!((count("hit"), count("miss"), count("pending"), count("no_data")), (31, 2, 12, 0));
     assert!(plan["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
     let output = sandbox.duress(&["plan", "study.toml", "--instances"]);
     assert_eq!(output.stdout.lines().filter(|line| line.starts_with("miss")).count(), 2);

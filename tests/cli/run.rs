@@ -4,7 +4,7 @@ use crate::support::{STUDY, Sandbox, edited};
 fn a_run_ends_in_a_summary() {
     let sandbox = Sandbox::with(STUDY);
     let first = sandbox.duress(&["run", "study.toml", "--threads", "1", "--jobs", "1"]);
-    assert_eq!(first.stderr.lines().filter(|line| line.starts_with("computed ")).count(), 27);
+    assert_eq!(first.stderr.lines().filter(|line| line.starts_with("computed ")).count(), 31);
     insta::assert_snapshot!(crate::support::redacted(&first.stdout), @"");
     insta::assert_snapshot!(sandbox.duress(&["run", "study.toml"]).whole(), @"");
     insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--quiet"]).whole(), @"");
@@ -54,6 +54,6 @@ fn the_last_line_of_json_is_the_end_of_the_run() {
     let sandbox = Sandbox::with(STUDY);
     let output = sandbox.duress(&["run", "study.toml", "--json"]);
     let last = output.stdout.lines().last().expect("there are events");
-    assert!(last.starts_with("{\"event\":\"run-finished\",\"hits\":0,\"computed\":27,\"failed\":0,"), "{last}");
+    assert!(last.starts_with("{\"event\":\"run-finished\",\"hits\":0,\"computed\":31,\"failed\":0,"), "{last}");
     assert_eq!(output.stderr, "");
 }
