@@ -3,7 +3,11 @@ use crate::support::{STUDY, Sandbox, edited};
 #[test]
 fn a_sound_spec_is_counted() {
     let sandbox = Sandbox::with(STUDY);
-    insta::assert_snapshot!(sandbox.duress(&["check", "study.toml"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["check", "study.toml"]).whole(), @"
+    --- stdout
+    study.toml: ok (9 stages, 31 instances)
+    --- code 0
+    ");
 }
 
 #[test]
@@ -11,7 +15,52 @@ fn every_fault_of_every_spec_is_drawn() {
     let sandbox = Sandbox::with(&edited(STUDY, "epochs = 3", "epoch = 3"));
     sandbox.write("other.toml", &edited(STUDY, "weights = \"train\"\ncriterion", "weights = \"trian\"\ncriterion"));
     sandbox.write("sound.toml", STUDY);
-    insta::assert_snapshot!(sandbox.duress(&["check", "study.toml", "other.toml", "sound.toml"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["check", "study.toml", "other.toml", "sound.toml"]).whole(), @r#"
+    --- stdout
+    sound.toml: ok (9 stages, 31 instances)
+    --- stderr
+      × 2 mistakes in study.toml
+
+    Error: one-length
+
+      × `train` needs a length
+        ╭─[study.toml:17:1]
+     16 │ 
+     17 │ [stage.train]
+        · ──────┬──────
+        ·       ╰── neither `epochs` nor `steps`
+     18 │ kind = "train"
+        ╰────
+      help: write `epochs = 10` or `steps = 5_000`, not both
+
+    Error: unknown-key
+
+      × `epoch` is not a key here
+        ╭─[study.toml:22:1]
+     21 │ seed = "{seed}"
+     22 │ epoch = 3
+        · ──┬──
+        ·   ╰── did you mean `epochs`?
+     23 │ batch = 32
+        ╰────
+      help: its keys: `model`, `data`, `start`, `mask`, `epochs`, `steps`, `batch`, `optimizer`,
+            `schedule`, `loss`, `label_smoothing`, `l1`, `l2`, `adversarial`, `crash`,
+            `evaluate_every`, ...
+      × 1 mistake in other.toml
+
+    Error: unknown-stage
+
+      × there is no stage or data set `trian`
+        ╭─[other.toml:28:11]
+     27 │ kind = "prune"
+     28 │ weights = "trian"
+        ·           ───┬───
+        ·              ╰── did you mean `train`?
+     29 │ criterion = "magnitude"
+        ╰────
+      help: add a table `[stage.trian]` or `[data.trian]`
+    --- code 3
+    "#);
 }
 
 #[test]

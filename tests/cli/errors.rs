@@ -3,20 +3,35 @@ use crate::support::{STUDY, Sandbox};
 #[test]
 fn a_spec_that_is_not_there() {
     let sandbox = Sandbox::new();
-    insta::assert_snapshot!(sandbox.duress(&["run", "absent.toml"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["run", "absent.toml"]).whole(), @"
+    --- stderr
+    error: failed to read absent.toml: No such file or directory (os error 2)
+    help: check the path; `duress new FILE` writes a spec to start from
+    --- code 1
+    ");
 }
 
 #[test]
 fn a_spec_that_is_not_text() {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("study.toml"), b"[study]\nname = \"\xff\"\n").expect("the sandbox can be written");
-    insta::assert_snapshot!(sandbox.duress(&["check", "study.toml"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["check", "study.toml"]).whole(), @"
+    --- stderr
+    error: failed to read study.toml: it is not UTF-8 text (byte 16 is the first that is not)
+    help: save the file as UTF-8
+    --- code 1
+    ");
 }
 
 #[test]
 fn a_stage_that_is_not_there() {
     let sandbox = Sandbox::with(STUDY);
-    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--only", "atacked"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--only", "atacked"]).whole(), @"
+    --- stderr
+    error: there is no stage `atacked`
+    help: did you mean `attacked`?
+    --- code 2
+    ");
 }
 
 #[test]
@@ -31,7 +46,13 @@ fn a_cache_that_is_a_file() {
 #[test]
 fn a_command_line_that_makes_no_sense() {
     let sandbox = Sandbox::new();
-    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--threads", "0"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--threads", "0"]).whole(), @"
+    --- stderr
+    error: invalid value '0' for '--threads <N>': 0 is not in 1..=4096
+
+    For more information, try '--help'.
+    --- code 2
+    ");
     assert_eq!(sandbox.duress(&["rum"]).code, 2);
     assert_eq!(sandbox.duress(&[]).code, 2);
     assert_eq!(sandbox.duress(&["--help"]).code, 0);

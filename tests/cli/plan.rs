@@ -3,7 +3,22 @@ use crate::support::{STUDY, Sandbox, edited};
 #[test]
 fn before_the_first_run_everything_is_a_miss_or_pending() {
     let sandbox = Sandbox::with(STUDY);
-    insta::assert_snapshot!(sandbox.duress(&["plan", "study.toml"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["plan", "study.toml"]).whole(), @"
+    --- stdout
+    small
+                kind      instances  miss  pending  axes
+      digits    data              1     1
+      train     train             2              2  seed ×2
+      thin      prune             4              4  seed ×2 sparsity ×2
+      clean     evaluate          4              4  seed ×2 sparsity ×2
+      attacked  perturb           4              4  seed ×2 sparsity ×2
+      noisy     perturb           4              4  seed ×2 sparsity ×2
+      flipped   inject            4              4  seed ×2 sparsity ×2
+      crashed   inject            4              4  seed ×2 sparsity ×2
+      bounds    bound             4              4  seed ×2 sparsity ×2
+      total                      31     1       30
+    --- code 0
+    ");
 }
 
 #[test]

@@ -5,9 +5,13 @@ fn a_run_ends_in_a_summary() {
     let sandbox = Sandbox::with(STUDY);
     let first = sandbox.duress(&["run", "study.toml", "--threads", "1", "--jobs", "1"]);
     assert_eq!(first.stderr.lines().filter(|line| line.starts_with("computed ")).count(), 31);
-    insta::assert_snapshot!(crate::support::redacted(&first.stdout), @"");
-    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml"]).whole(), @"");
-    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--quiet"]).whole(), @"");
+    insta::assert_snapshot!(crate::support::redacted(&first.stdout), @"small: 0 hits, 31 computed in [TIME]");
+    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml"]).whole(), @"
+    --- stdout
+    small: 31 hits, 0 computed in [TIME] ([TIME] saved)
+    --- code 0
+    ");
+    insta::assert_snapshot!(sandbox.duress(&["run", "study.toml", "--quiet"]).whole(), @"--- code 0");
 }
 
 #[test]

@@ -8,9 +8,63 @@ fn a_stage_over_its_axes_in_every_format() {
     let table = |format: &str| {
         sandbox.duress(&[&["table", "study.toml", "thin.layers", "--format", format], &one[..]].concat())
     };
-    insta::assert_snapshot!(table("markdown").whole(), @"");
-    insta::assert_snapshot!(table("csv").whole(), @"");
-    insta::assert_snapshot!(table("latex").whole(), @"");
+    insta::assert_snapshot!(table("markdown").whole(), @"
+    --- stdout
+    | seed | sparsity | metric   | layer    | value |    n |
+    | ---: | -------: | -------- | -------- | ----: | ---: |
+    |    0 |      0.5 | kept     | hidden.1 | 512.0 | 1024 |
+    |    0 |      0.5 | removed  | hidden.1 | 512.0 | 1024 |
+    |    0 |      0.5 | density  | hidden.1 |   0.5 | 1024 |
+    |    0 |      0.5 | sparsity | hidden.1 |   0.5 | 1024 |
+    |    0 |      0.5 | kept     | output   |  80.0 |  160 |
+    |    0 |      0.5 | removed  | output   |  80.0 |  160 |
+    |    0 |      0.5 | density  | output   |   0.5 |  160 |
+    |    0 |      0.5 | sparsity | output   |   0.5 |  160 |
+    |    0 |      0.5 | kept     |          | 592.0 | 1184 |
+    |    0 |      0.5 | removed  |          | 592.0 | 1184 |
+    |    0 |      0.5 | density  |          |   0.5 | 1184 |
+    |    0 |      0.5 | sparsity |          |   0.5 | 1184 |
+    --- code 0
+    ");
+    insta::assert_snapshot!(table("csv").whole(), @"
+    --- stdout
+    seed,sparsity,metric,layer,value,n
+    0,0.5,kept,hidden.1,512.0,1024
+    0,0.5,removed,hidden.1,512.0,1024
+    0,0.5,density,hidden.1,0.5,1024
+    0,0.5,sparsity,hidden.1,0.5,1024
+    0,0.5,kept,output,80.0,160
+    0,0.5,removed,output,80.0,160
+    0,0.5,density,output,0.5,160
+    0,0.5,sparsity,output,0.5,160
+    0,0.5,kept,,592.0,1184
+    0,0.5,removed,,592.0,1184
+    0,0.5,density,,0.5,1184
+    0,0.5,sparsity,,0.5,1184
+    --- code 0
+    ");
+    insta::assert_snapshot!(table("latex").whole(), @r"
+    --- stdout
+    \begin{tabular}{rrllrr}
+    \toprule
+    seed & sparsity & metric & layer & value & n \\
+    \midrule
+    0 & 0.5 & kept & hidden.1 & 512.0 & 1024 \\
+    0 & 0.5 & removed & hidden.1 & 512.0 & 1024 \\
+    0 & 0.5 & density & hidden.1 & 0.5 & 1024 \\
+    0 & 0.5 & sparsity & hidden.1 & 0.5 & 1024 \\
+    0 & 0.5 & kept & output & 80.0 & 160 \\
+    0 & 0.5 & removed & output & 80.0 & 160 \\
+    0 & 0.5 & density & output & 0.5 & 160 \\
+    0 & 0.5 & sparsity & output & 0.5 & 160 \\
+    0 & 0.5 & kept &  & 592.0 & 1184 \\
+    0 & 0.5 & removed &  & 592.0 & 1184 \\
+    0 & 0.5 & density &  & 0.5 & 1184 \\
+    0 & 0.5 & sparsity &  & 0.5 & 1184 \\
+    \bottomrule
+    \end{tabular}
+    --- code 0
+    ");
     let whole = sandbox.duress(&["table", "study.toml", "thin.layers", "--format", "csv"]);
     assert_eq!(whole.stdout.lines().count(), 4 * (table("csv").stdout.lines().count() - 1) + 1);
 }
@@ -18,14 +72,24 @@ fn a_stage_over_its_axes_in_every_format() {
 #[test]
 fn what_was_not_run_is_told_with_the_command_that_runs_it() {
     let sandbox = Sandbox::with(STUDY);
-    insta::assert_snapshot!(sandbox.duress(&["table", "study.toml", "attacked"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["table", "study.toml", "attacked"]).whole(), @"
+    --- stderr
+    error: `attacked` has not been computed yet: 4 of 4 instances are not in the cache
+    help: run it first: duress run study.toml --only attacked
+    --- code 6
+    ");
 }
 
 #[test]
 fn unknown_names_are_told_with_what_there_is() {
     let sandbox = Sandbox::with(STUDY);
     sandbox.run(&["--only", "clean"]);
-    insta::assert_snapshot!(sandbox.duress(&["table", "study.toml", "claen"]).whole(), @"");
+    insta::assert_snapshot!(sandbox.duress(&["table", "study.toml", "claen"]).whole(), @"
+    --- stderr
+    error: there is no stage `claen`
+    help: did you mean `clean`?
+    --- code 2
+    ");
     let output = sandbox.duress(&["table", "study.toml", "clean", "--where", "depth=3"]);
     assert_eq!(output.code, 2);
     assert!(output.stderr.contains("no column `depth`"), "{}", output.stderr);
