@@ -83,6 +83,7 @@ pub(crate) fn network_in<'a>(cx: &InferContext<'a>, slot: usize) -> Option<&'a N
 
 /// As [`check_fit`], for the weights in a slot.
 pub(crate) fn check_fit_slot(cx: &mut InferContext<'_>, slot: usize, split: &Input<Split>) {
+    check_present(cx, split);
     let (Some(network), Some(data)) = (network_in(cx, slot), data(cx, split)) else { return };
     let span = cx.span_of("data");
     if let Some(features) = data.features.filter(|features| *features != network.inputs) {
@@ -98,9 +99,8 @@ pub(crate) fn check_fit_slot(cx: &mut InferContext<'_>, slot: usize, split: &Inp
     }
 }
 
-/// Reports, at the key `data`, a split that its data set does not have, and samples without labels where labels are needed.
+/// Reports, at the key `data`, samples without labels where labels are needed.
 pub(crate) fn check_labelled(cx: &mut InferContext<'_>, split: &Input<Split>, kind: &str) {
-    check_present(cx, split);
     if data(cx, split).is_some_and(|data| data.regression) {
         let message = format!("`{kind}` needs labels, and `data` has numbers to fit instead");
         let fault = Fault::new("shape-mismatch", cx.span_of("data"), message, "regression data");
