@@ -8,6 +8,7 @@ use duress_engine::run::CollectError;
 use duress_engine::spec::SpecErrors;
 
 use crate::exit::{self, Exit};
+use crate::report::figure::FigureError;
 use crate::report::table::FilterError;
 
 /// Why a command did not do what it was asked to.
@@ -52,6 +53,9 @@ pub(super) enum CommandError {
     /// A stage's tables could not be put together.
     #[error("failed to {0}")]
     Collect(Box<CollectError>),
+    /// A figure could not be drawn.
+    #[error("figure `{name}`: failed to {cause}")]
+    Figure { name: String, cause: Box<FigureError> },
     /// Anything else that ends in a message.
     #[error("failed to {doing}: {cause}")]
     Failed { doing: String, cause: String },
@@ -89,6 +93,7 @@ impl CommandError {
             | Self::Write { .. }
             | Self::NotText { .. }
             | Self::Exists { .. }
+            | Self::Figure { .. }
             | Self::Failed { .. } => exit::FAILED,
         }
     }

@@ -6,6 +6,7 @@ mod columns;
 mod completions;
 mod data;
 mod error;
+mod figure;
 mod graph;
 mod new;
 mod plan;
@@ -71,6 +72,8 @@ enum Command {
     Graph(graph::GraphCommand),
     /// Collect a stage over its axes into one table
     Table(table::TableCommand),
+    /// Draw the figures of a study
+    Figure(figure::FigureCommand),
     /// List the kinds of stages, or document one of them
     Stages(stages::Stages),
     /// Print the JSON schema of specs, with which editors complete and check them
@@ -125,6 +128,7 @@ impl Command {
             Self::Why(command) => command.execute(session),
             Self::Graph(command) => command.execute(session),
             Self::Table(command) => command.execute(session),
+            Self::Figure(command) => command.execute(session),
             Self::Stages(command) => command.execute(session),
             Self::Schema(command) => command.execute(session),
             Self::New(command) => command.execute(session),

@@ -7,8 +7,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use clap::Args;
 use duress_cache::{StoreError, Table};
-use duress_engine::plan::Plan;
-use duress_engine::run::{KeyState, collect};
+use duress_engine::run::collect;
 
 use super::error::CommandError;
 use super::session::Session;
@@ -47,10 +46,7 @@ impl TableCommand {
         let states = resolved::states(&plan, &store, &session.roots(&self.spec))?;
         suggest::section(&plan, self.section())?;
         let entries: Vec<_> = states.iter().map(|state| state.entry().cloned()).collect();
-        let missing = self.missing(&plan, &states);
-        if missing > 0 && (!self.partial || missing == self.instances(&plan)) {
-            return Err(self.not_computed(missing, self.instances(&plan)));
-        }
+        resolved::check_computed(&plan, &entries, self.section(), self.partial, &self.spec)?;
         let table = collect(&plan, &store, &entries, &self.table)?.table;
         let rows = keep(&table.one_batch().map_err(StoreError::from)?, &self.conditions)?;
         let bytes = self.written(rows, session.settings.stdout.terminal)?;
@@ -63,24 +59,6 @@ impl TableCommand {
 
     fn section(&self) -> &str {
         self.table.split('.').next().unwrap_or_default()
-    }
-
-    fn instances(&self, plan: &Plan) -> usize {
-        plan.instances.iter().filter(|instance| instance.section == self.section()).count()
-    }
-
-    /// How many instances of the stage have no result.
-    fn missing(&self, plan: &Plan, states: &[KeyState]) -> usize {
-        let of_section = plan.instances.iter().zip(states).filter(|(instance, _)| instance.section == self.section());
-        of_section.filter(|(_, state)| state.entry().is_none()).count()
-    }
-
-    fn not_computed(&self, missing: usize, all: usize) -> CommandError {
-        let mut help = format!("run it first: duress run {} --only {}", self.spec.display(), self.section());
-        if missing < all {
-            help.push_str("; `--partial` takes what there is");
-        }
-        CommandError::NotComputed { stage: self.section().to_owned(), missing, all, help }
     }
 
     fn written(&self, rows: RecordBatch, terminal: bool) -> Result<Vec<u8>, CommandError> {

@@ -3,6 +3,7 @@
 mod cache;
 mod check;
 mod errors;
+mod figure;
 mod graph;
 mod new;
 mod plan;

@@ -40,7 +40,7 @@ pub struct Figure {
 }
 
 config! {
-    /// A plot over the collected table of a stage, drawn by `duress report`.
+    /// A plot over the collected table of a stage, drawn by `duress figure`.
     pub(super) struct FigureTable {
         /// The stage whose table is shown, such as `"attacked"` or `"attacked.results"`.
         table: Spanned<String>,

@@ -5,7 +5,7 @@ use super::layout::{Area, BOLD, Beside, LABEL, SMALL};
 use super::measure::{fitted, width};
 use super::notes::tooltip;
 use super::number::{Format, fixed, significant};
-use super::palette::{FAINT, GRID, INK, LINE, on_viridis, viridis};
+use super::palette::{FAINT, GRID, INK, LINE, PAPER, on_viridis, viridis};
 use super::reduce::Panel;
 use super::scene::{Scene, rule};
 use super::svg::Svg;
@@ -45,39 +45,67 @@ pub(super) fn draw(svg: &mut Svg, scene: &Scene, panel: &Panel, area: &Area, col
             ("fill", GRID.into()),
         ],
     );
-    let print = |value: f64| match scene.chart.y.format {
-        Format::Percent => fixed(value, 1, Format::Percent),
-        Format::Plain => significant(value, 3, Format::Plain),
-    };
-    let size = (SMALL - 0.5).min(0.55 * h);
-    let widest = scene.chart.points().map(|point| width(&print(point.y), size)).fold(0.0, f64::max);
-    let written = size >= 8.0 && widest <= w - 4.0;
-    svg.group(&[("font-size", size.into()), ("text-anchor", "middle".into())], |svg| {
+    let cells = Cells::new(scene, w, h);
+    svg.group(&[("font-size", cells.size.into()), ("text-anchor", "middle".into())], |svg| {
         for (index, points) in panel.series.iter().enumerate() {
             for point in points {
                 let up = scene.y.at(&scene.chart.series[index]).map(|at| scene.up(at));
-                let (Some(x), Some(up), Some(share)) = (scene.x.at(&point.x), up, colour.number(point.y)) else {
-                    continue;
-                };
-                let (middle, centre) = area.at(x, up);
-                let fill = viridis(share);
-                let attrs = [
-                    ("x", (middle - w / 2.0).into()),
-                    ("y", (centre - h / 2.0).into()),
-                    ("width", w.into()),
-                    ("height", h.into()),
-                    ("fill", (&fill).into()),
-                    ("stroke", "#ffffff".into()),
-                    ("stroke-width", 0.8.into()),
-                ];
-                svg.titled("rect", &attrs, &tooltip(&scene.chart, &name, index, point));
-                if written {
-                    let attrs = [("fill", on_viridis(share).into()), ("pointer-events", "none".into())];
-                    svg.text((middle, centre + 0.36 * size), &print(point.y), &attrs);
+                if let (Some(x), Some(up), Some(share)) = (scene.x.at(&point.x), up, colour.number(point.y)) {
+                    let tooltip = tooltip(&scene.chart, &name, index, point);
+                    cells.draw(svg, area.at(x, up), share, point.y, &tooltip);
                 }
             }
         }
     });
+}
+
+/// What all cells have in common.
+struct Cells {
+    w: f64,
+    h: f64,
+    /// Of the text.
+    size: f64,
+    /// Whether there is room for text.
+    written: bool,
+    format: Format,
+    decimals: usize,
+}
+
+impl Cells {
+    fn new(scene: &Scene, w: f64, h: f64) -> Self {
+        let size = (SMALL - 0.5).min(0.55 * h);
+        let largest = scene.chart.points().map(|point| point.y).fold(0.0, f64::max);
+        let decimals = if largest < 0.1 { 2 } else { 1 };
+        let mut cells = Self { w, h, size, written: size >= 8.0, format: scene.chart.y.format, decimals };
+        let widest = scene.chart.points().map(|point| width(&cells.print(point.y), size)).fold(0.0, f64::max);
+        cells.written &= widest <= w - 4.0;
+        cells
+    }
+
+    fn print(&self, value: f64) -> String {
+        match self.format {
+            Format::Percent => fixed(value, self.decimals, Format::Percent),
+            Format::Plain => significant(value, 3, Format::Plain),
+        }
+    }
+
+    fn draw(&self, svg: &mut Svg, (middle, centre): (f64, f64), share: f64, value: f64, tooltip: &str) {
+        let fill = viridis(share);
+        let attrs = [
+            ("x", (middle - self.w / 2.0).into()),
+            ("y", (centre - self.h / 2.0).into()),
+            ("width", self.w.into()),
+            ("height", self.h.into()),
+            ("fill", (&fill).into()),
+            ("stroke", PAPER.into()),
+            ("stroke-width", 0.8.into()),
+        ];
+        svg.titled("rect", &attrs, tooltip);
+        if self.written {
+            let attrs = [("fill", on_viridis(share).into()), ("pointer-events", "none".into())];
+            svg.text((middle, centre + 0.36 * self.size), &self.print(value), &attrs);
+        }
+    }
 }
 
 /// Draws the key: which colour is which value.

@@ -141,6 +141,7 @@ pub(super) fn panel_size(chart: &Chart, kind: FigureKind, columns: usize) -> (f6
 }
 
 impl Layout {
+    /// Lays the page out, from the top left to the bottom right; each number needs those before it.
     pub(super) fn new(content: &Content<'_>) -> Self {
         let Content { chart, kind, x, y, .. } = *content;
         let columns = columns(chart);
@@ -224,8 +225,9 @@ fn overhang(labels: &[Below], w: f64) -> f64 {
 /// Every so-manieth label, its middle left out where there is no room for it.
 fn thinned(x: &Axis, every: usize, room: f64) -> Vec<Below> {
     let every = every.max(1);
-    let shown =
-        |index: usize, text: &str| if index % every == 0 { fitted_around(text, SMALL, room) } else { String::new() };
+    let shown = |index: usize, text: &str| {
+        if index.is_multiple_of(every) { fitted_around(text, SMALL, room) } else { String::new() }
+    };
     (x.ticks.iter().enumerate())
         .map(|(index, (at, whole))| Below { at: *at, shown: shown(index, whole), whole: whole.clone() })
         .collect()

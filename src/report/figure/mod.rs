@@ -73,7 +73,7 @@ pub fn render(figure: &Figure, table: &Table, orders: &Orders) -> Result<String,
             (FigureKind::Scatter, _) => scatter::draw(&mut svg, &scene, panel, area),
             (FigureKind::Line | FigureKind::Heatmap, _) => line::draw(&mut svg, &scene, panel, area),
         }
-        scene.draw_absence(&mut svg, panel, area);
+        scene::draw_absence(&mut svg, panel, area);
     }
     match (&scene.colour, &scene.chart.series_by) {
         (Some(colour), _) => heatmap::draw_key(&mut svg, &scene, colour),

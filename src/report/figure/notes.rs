@@ -1,5 +1,7 @@
 //! The lines below a figure that say what its points and bands are, and what is not shown.
 
+use std::fmt::Write;
+
 use duress_engine::spec::FigureKind;
 
 use super::axis::{Axis, Scale};
@@ -86,7 +88,7 @@ pub(super) fn tooltip(chart: &Chart, panel: &str, series: usize, point: &Point) 
     let number = |value: f64| super::number::significant(value, 4, chart.y.format);
     let mut text = format!("{}: {} {}", at.join(", "), chart.y.words(), number(point.y));
     if point.n > 1 {
-        text.push_str(&format!(", mean of n = {}", point.n));
+        let _ = write!(text, ", mean of n = {}", point.n);
     }
     if let Some(band) = &point.band {
         let what = match &band.how {
@@ -94,7 +96,7 @@ pub(super) fn tooltip(chart: &Chart, panel: &str, series: usize, point: &Point) 
             How::Deviation => "mean ± standard deviation".to_owned(),
             How::Own { method, n } => own(method, *n),
         };
-        text.push_str(&format!(", {what} {} to {}", number(band.low), number(band.high)));
+        let _ = write!(text, ", {what} {} to {}", number(band.low), number(band.high));
     }
     text
 }

@@ -98,18 +98,10 @@ impl Scene {
             if self.layout.is_lowest(index) {
                 self.draw_below(svg, &area);
             }
-            if index % self.layout.columns == 0 {
+            if index.is_multiple_of(self.layout.columns) {
                 self.draw_left(svg, &area);
             }
         });
-    }
-
-    /// Says so where a panel has nothing to show.
-    pub(super) fn draw_absence(&self, svg: &mut Svg, panel: &Panel, area: &Area) {
-        if panel.series.iter().all(Vec::is_empty) {
-            let attrs = [("font-size", SMALL.into()), ("fill", FAINT.into()), ("text-anchor", "middle".into())];
-            svg.text(area.at(0.5, 0.5), "no values", &attrs);
-        }
     }
 
     fn draw_grid(&self, svg: &mut Svg, area: &Area) {
@@ -175,6 +167,14 @@ impl Scene {
     pub(super) fn up(&self, at: f64) -> f64 {
         let names = self.colour.is_some() && self.chart.series.iter().any(|value| value.as_number().is_none());
         if names { 1.0 - at } else { at }
+    }
+}
+
+/// Says so where a panel has nothing to show.
+pub(super) fn draw_absence(svg: &mut Svg, panel: &Panel, area: &Area) {
+    if panel.series.iter().all(Vec::is_empty) {
+        let attrs = [("font-size", SMALL.into()), ("fill", FAINT.into()), ("text-anchor", "middle".into())];
+        svg.text(area.at(0.5, 0.5), "no values", &attrs);
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::frame::{Frame, LINE, MARGIN};
 use super::{Arrow, Drawing, Shape};
+use crate::report::xml::escaped;
 
 const STYLE: &str = "\
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
@@ -125,10 +126,6 @@ fn draw_label(out: &mut String, frame: &Frame, arrow: &Arrow, index: usize) {
         "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" dominant-baseline=\"central\">{}</text>",
         escaped(&arrow.label)
     );
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
