@@ -229,9 +229,7 @@ mod tests {
     fn the_published_rule_gives_the_published_schedule_for_all_twenty_rounds() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/tables/sparsity_schedule.csv");
         let Ok(table) = std::fs::read_to_string(path) else {
-            {
-                println!("skipped: {path} is absent");
-            }
+            println!("skipped: {path} is absent");
             return;
         };
         let net = Network::mlp(784, &[300, 100], 10, Activation::relu(), false);

@@ -6,6 +6,11 @@ use dfdx::prelude::{Cpu, Shape, Tensor};
 use super::{Grads, TapeError};
 use crate::nn::train::{EpsilonForm, Optimizer};
 
+/// Updates between two sweeps for tiny moments: too few for `0.9^n` to cross the range between [`TINY`] and denormals.
+const SWEEP: i32 = 64;
+/// Moments below this are set to zero. They move no weight, and would become denormal numbers, which processors are slow at.
+const TINY: f32 = 1e-30;
+
 /// An optimiser with its moments.
 pub(super) struct Updater {
     optimizer: Optimizer,
@@ -48,13 +53,16 @@ impl Updater {
                 let config = AdamConfig { lr, betas: [beta1, beta2], eps, weight_decay: decay };
                 let (m, v) = (first.get_or_alloc_mut(parameter)?, second.get_or_alloc_mut(parameter)?);
                 config.try_update(self.step, parameter, m, v, gradient)?;
+                sweep(self.step, [m, v]);
             }
             Optimizer::Sgd { momentum, nesterov, weight_decay, .. } => {
                 let kind = if nesterov { Momentum::Nesterov(momentum) } else { Momentum::Classic(momentum) };
                 let momentum = (momentum != 0.0).then_some(kind);
                 let decay = (weight_decay != 0.0).then_some(WeightDecay::L2(weight_decay));
                 let config = SgdConfig { lr, momentum, weight_decay: decay };
-                config.try_update(parameter, first.get_or_alloc_mut(parameter)?, gradient)?;
+                let velocity = first.get_or_alloc_mut(parameter)?;
+                config.try_update(parameter, velocity, gradient)?;
+                sweep(self.step, [velocity]);
             }
             Optimizer::RmsProp { decay, eps, momentum, centered, .. } => {
                 let momentum = (momentum != 0.0).then_some(momentum);
@@ -62,9 +70,21 @@ impl Updater {
                 let velocity = first.get_or_alloc_mut(parameter)?;
                 let (square, mean) = (second.get_or_alloc_mut(parameter)?, third.get_or_alloc_mut(parameter)?);
                 config.try_update(parameter, velocity, square, mean, gradient)?;
+                sweep(self.step, [velocity, square, mean]);
             }
         }
         Ok(())
+    }
+}
+
+/// Now and then, sets tiny moments to zero.
+fn sweep<const N: usize>(step: i32, moments: [&mut Vec<f32>; N]) {
+    if step % SWEEP == 0 {
+        for moment in moments.into_iter().flatten() {
+            if moment.abs() < TINY {
+                *moment = 0.0;
+            }
+        }
     }
 }
 
@@ -150,5 +170,25 @@ mod tests {
         });
         let optimizer = Optimizer::RmsProp { lr: 0.01, decay: 0.9, eps: 1e-3, momentum: 0.5, centered: false };
         assert_close(&follow(optimizer), wanted);
+    }
+
+    #[test]
+    fn moments_that_no_gradient_feeds_end_at_zero_and_never_linger_as_denormals() {
+        for optimizer in [Optimizer::adam(0.01), Optimizer::sgd(0.01, 0.9)] {
+            let mut updater = Updater::new(optimizer);
+            let mut w: Tensor<(usize,), f32, Cpu> = Cpu::default().tensor_from_vec(vec![1.0; 40], (40,));
+            for step in 0..1500 {
+                let mut gradients = Grads::leaky();
+                let g = gradients.get_or_alloc_mut(&w).unwrap();
+                if step == 0 {
+                    g.iter_mut().enumerate().for_each(|(i, g)| *g = 0.7_f32.powi(i as i32));
+                }
+                updater.advance(1.0);
+                updater.update(&mut w, &mut gradients).unwrap();
+                let moment = updater.moments[0].get_or_alloc_mut(&w).unwrap();
+                assert!(moment.iter().all(|m| !m.is_subnormal()), "{step}");
+            }
+            assert!(updater.moments[0].get_or_alloc_mut(&w).unwrap().iter().all(|m| *m == 0.0));
+        }
     }
 }

@@ -183,6 +183,7 @@ fn where_a_whole_layer_crashes_only_what_follows_it_learns() {
     assert_ne!(trained.weights.bias(2), trained.initial.bias(2));
 }
 
+/// Cancels after seven updates.
 struct Stop(u64);
 impl TrainHooks for Stop {
     fn progress(&mut self, done: u64, _total: u64) {
@@ -209,7 +210,6 @@ fn misfits_are_explained_and_divergence_and_cancellation_are_reported() {
     assert!(unfit(&plain, &Examples { labels: vec![7; 20], ..data.clone() }).contains("label 7"));
     let wild = config(50, Optimizer::sgd(1e30, 0.0));
     assert!(matches!(attempt(&wild, &data, &mut NoHooks), TrainError::Diverged { .. }));
-
     assert_eq!(attempt(&plain, &data, &mut Stop(0)), TrainError::Cancelled);
 }
 

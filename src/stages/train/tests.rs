@@ -181,7 +181,6 @@ fn the_lottery_scheme_compiles_round_by_round() {
         mask = { from = 'thin[round-1].mask', optional = true }
         start = { from = '{restart.start}', optional = true }
         steps = 10
-        seed = '{round}'
         [stage.thin]
         kind = 'prune'
         weights = 'ticket'
