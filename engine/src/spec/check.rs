@@ -92,7 +92,7 @@ pub fn check(source: SourceText, registry: &Registry) -> Result<Spec, SpecErrors
 }
 
 /// Parses and checks a spec, and keeps what is right of it beside the faults, so that a plan can look for more of them.
-#[must_use] 
+#[must_use]
 pub fn check_collecting(source: SourceText, registry: &Registry) -> (Spec, Faults) {
     let mut faults = Faults::new();
     let raw = RawSpec::parse(source, &mut faults);

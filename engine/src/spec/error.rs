@@ -28,7 +28,7 @@ impl SpecErrors {
     }
 
     /// The faults, in the order of the text.
-    #[must_use] 
+    #[must_use]
     pub fn faults(&self) -> impl ExactSizeIterator<Item = &Fault> {
         self.faults.iter().map(|error| &error.fault)
     }

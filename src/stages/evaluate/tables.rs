@@ -58,9 +58,13 @@ pub(super) fn judge(views: &[View], labels: &[u32]) -> Vec<Judged> {
         let mut mean = vec![0.0; classes];
         for view in views {
             let one = &view.probabilities[row * classes..(row + 1) * classes];
-            mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value);
+            for (sum, value) in mean.iter_mut().zip(one) {
+                *sum += value;
+            }
         }
-        mean.iter_mut().for_each(|value| *value /= views.len() as f64);
+        for value in &mut mean {
+            *value /= views.len() as f64;
+        }
         let prediction = argmax(&mean);
         let likelihood = mean.get(label as usize).copied().unwrap_or(0.0);
         Judged { label, prediction: prediction as u32, confidence: mean[prediction], loss: -likelihood.ln() }
