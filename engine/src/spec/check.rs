@@ -92,7 +92,7 @@ pub fn check(source: SourceText, registry: &Registry) -> Result<Spec, SpecErrors
 }
 
 /// Parses and checks a spec, and keeps what is right of it beside the faults, so that a plan can look for more of them.
-#[must_use] 
+#[must_use]
 pub fn check_collecting(source: SourceText, registry: &Registry) -> (Spec, Faults) {
     let mut faults = Faults::new();
     let raw = RawSpec::parse(source, &mut faults);
@@ -119,7 +119,7 @@ pub fn check_collecting(source: SourceText, registry: &Registry) -> (Spec, Fault
     spec.excludes = excludes.into_iter().filter_map(|node| exclude::read(node, &spec, &mut faults)).collect();
     read_views(&raw.root, &mut spec, &mut faults);
     if parsed_whole {
-        usage::check(&spec, &raw.root, &mut faults);
+        usage::check(&spec, &raw.root, registry, &mut faults);
     }
     (spec, faults)
 }
