@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::connect::Wires;
 use super::lookup::Lookup;
 use super::{Coordinate, Slot};
-use crate::spec::{Connection, Faults, Node, Request, Scope, Span, Surroundings, substitute};
+use crate::spec::{Connection, Faults, Node, Request, Scope, Span, Surroundings, substitute, substitute_what_can_be};
 use crate::stage::Stage;
 
 /// A stage at one point of its axes, before it is known whether the whole makes a DAG.
@@ -105,12 +105,30 @@ fn draft(lookup: &Lookup<'_>, grid: &Grid, instance: usize, faults: &mut Faults)
     let (axes, source) = (&grid.axes[*section], &lookup.spec.sections[*section]);
     let mut draft =
         Draft { section: *section, point: point.clone(), table: None, stage: None, slots: vec![], slot_spans: vec![] };
-    let Some(table) = substitute(&source.table, &|name| lookup.value_at(axes, point, name), faults) else {
-        return draft;
+    let value_of = |name: &str| lookup.value_at(axes, point, name);
+    let (table, whole) = match substitute(&source.table, &value_of, faults) {
+        Some(table) => (table, true),
+        None => (substitute_what_can_be(&source.table, &value_of), false),
     };
-    let mut here = Here { lookup, wires: Wires { lookup, grid, instance }, axes, point, draft: &mut draft };
-    let mut scope = Scope { faults, surroundings: &mut here, path: Vec::new() };
+    let mut found = Faults::new();
+    let mut here = Here {
+        lookup,
+        wires: Wires { lookup, grid, instance },
+        axes,
+        point,
+        draft: &mut draft,
+        kind: source.kind.name,
+    };
+    let mut scope = Scope { faults: &mut found, surroundings: &mut here, path: Vec::new() };
     let stage = source.kind.parse(&table, &mut scope);
+    if !whole {
+        // A key that could not be filled in is not missing; what else is wrong with the table is.
+        faults.extend(found.sorted().into_iter().filter(|fault| fault.code != "missing-key"));
+        draft.slots.clear();
+        draft.slot_spans.clear();
+        return draft;
+    }
+    faults.extend(found.sorted());
     draft.stage = stage;
     draft.table = Some(table);
     draft
@@ -123,9 +141,14 @@ struct Here<'a> {
     axes: &'a [usize],
     point: &'a [usize],
     draft: &'a mut Draft,
+    kind: &'static str,
 }
 
 impl Surroundings for Here<'_> {
+    fn kind(&self) -> Option<&str> {
+        Some(self.kind)
+    }
+
     fn seed(&self) -> u64 {
         self.lookup.spec.study.seed
     }
@@ -143,7 +166,9 @@ impl Surroundings for Here<'_> {
             Ok(Some(slots)) => slots,
             Ok(None) => return Some(Connection::Absent),
             Err(fault) => {
-                faults.push(fault);
+                if !self.lookup.refers_to_left_out(request.reference, request.span) {
+                    faults.push(fault);
+                }
                 return None;
             }
         };

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::spec::{
-    AxisValue, Fault, Faults, Node, Record, Span, Spec, Value, definition_names, nearest, placeholders, substitute,
+    AxisValue, Fault, Faults, Node, Record, Reference, Span, Spec, Value, definition_names, nearest, placeholders,
+    substitute,
 };
 
 /// A spec with indices over its names.
@@ -93,6 +94,7 @@ impl<'a> Lookup<'a> {
                 Some(axis) => {
                     axes.insert(axis);
                 }
+                None if self.spec.left_out.contains(&place.axis) => {}
                 None => faults.push(self.unknown_axis(&place.axis, place.span)),
             }
         }
@@ -107,6 +109,14 @@ impl<'a> Lookup<'a> {
         };
         Fault::new("unknown-axis", span, format!("there is no axis `{name}`"), label)
             .help(format!("add `{name} = [...]` under `[axes]`, or write `{{{{` for a brace"))
+    }
+
+    /// Whether a reference names something that was left out of the spec for a fault of its own.
+    pub(super) fn refers_to_left_out(&self, reference: &str, span: Span) -> bool {
+        Reference::parse(reference, span).is_ok_and(|reference| {
+            let axes = reference.selections.iter().map(|selection| &selection.axis);
+            axes.chain([&reference.name]).any(|name| self.spec.left_out.contains(name))
+        })
     }
 
     /// Every definition that a name, which may hold placeholders, can turn into.

@@ -118,7 +118,7 @@ fn values(axis: &str, node: &Node, seed: u64, faults: &mut Faults) -> Option<(Ve
     match &node.value {
         Value::Array(items) => {
             let values = list(axis, node.span, items, faults)?;
-            let numbers: Option<Vec<f64>> = items.iter().map(as_number).collect();
+            let numbers: Option<Vec<f64>> = values.iter().map(|value| as_number(&value.node)).collect();
             let ordered = numbers.is_some_and(|numbers| numbers.windows(2).all(|pair| pair[0] < pair[1]));
             Some((values, ordered))
         }
@@ -156,7 +156,8 @@ fn labelled(node: Node) -> AxisValue {
     AxisValue { label: label_of(&node), node }
 }
 
-/// The values of a list, checked to be there, named where they are tables, and distinct.
+/// The values of a list that are named where they are tables, and distinct; a fault for each of the others, which are left
+/// out so that what uses the axis can still be looked at.
 pub(super) fn list(axis: &str, span: Span, items: &[Node], faults: &mut Faults) -> Option<Vec<AxisValue>> {
     if items.is_empty() {
         faults.push(
@@ -165,12 +166,13 @@ pub(super) fn list(axis: &str, span: Span, items: &[Node], faults: &mut Faults) 
         );
         return None;
     }
-    let before = faults.len();
     let mut seen = std::collections::BTreeSet::new();
     let mut values = Vec::with_capacity(items.len());
     for item in items {
-        if let Value::Table(table) = &item.value {
-            check_name(axis, item, table, faults);
+        if let Value::Table(table) = &item.value
+            && !is_named(axis, item, table, faults)
+        {
+            continue;
         }
         let value = labelled(item.clone());
         let same_as = as_number(item).map_or_else(|| value.label.clone(), |number| format!("{:?}", number + 0.0));
@@ -179,13 +181,14 @@ pub(super) fn list(axis: &str, span: Span, items: &[Node], faults: &mut Faults) 
                 Fault::new("duplicate-value", item.span, format!("axis `{axis}` has `{}` twice", value.label), "again")
                     .help("values of an axis are told apart by how they print: drop or rename one"),
             );
+            continue;
         }
         values.push(value);
     }
-    (faults.len() == before).then_some(values)
+    (!values.is_empty()).then_some(values)
 }
 
-fn check_name(axis: &str, item: &Node, table: &Table, faults: &mut Faults) {
+fn is_named(axis: &str, item: &Node, table: &Table, faults: &mut Faults) -> bool {
     let named =
         table.get("name").is_some_and(|entry| matches!(&entry.node.value, Value::String(name) if !name.is_empty()));
     if !named {
@@ -195,6 +198,7 @@ fn check_name(axis: &str, item: &Node, table: &Table, faults: &mut Faults) {
                 .help("add `name = \"...\"`: it labels the value in tables and plots"),
         );
     }
+    named
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub fn check_collecting(source: SourceText, registry: &Registry) -> (Spec, Fault
     spec.excludes = excludes.into_iter().filter_map(|node| exclude::read(node, &spec, &mut faults)).collect();
     read_views(&raw.root, &mut spec, &mut faults);
     if parsed_whole {
-        usage::check(&spec, &raw.root, &mut faults);
+        usage::check(&spec, &raw.root, registry, &mut faults);
     }
     (spec, faults)
 }

@@ -8,6 +8,7 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use super::fault::{Fault, Faults};
 use super::raw::{SYNTAX, SourceText};
+use super::value::Span;
 
 /// Everything that is wrong with a spec, in the order of its text.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +47,18 @@ impl Diagnostic for SpecErrors {
     }
 }
 
-/// Leaves out what was found on a line that is not even TOML: its values are not the ones that were meant.
+/// Leaves out what follows from another fault: everything on a line that is not even TOML, since its values are not the
+/// ones that were meant; and that some values lack a field where no value has it.
 fn without_consequences(source: &SourceText, faults: Vec<Fault>) -> Vec<Fault> {
     let line = |fault: &Fault| source.position(fault.span.start).0;
     let broken: BTreeSet<usize> = faults.iter().filter(|fault| fault.code == SYNTAX).map(line).collect();
-    faults.into_iter().filter(|fault| fault.code == SYNTAX || !broken.contains(&line(fault))).collect()
+    let no_field: BTreeSet<Span> =
+        faults.iter().filter(|fault| fault.code == "unknown-field").map(|fault| fault.span).collect();
+    let follows = |fault: &Fault| {
+        (fault.code != SYNTAX && broken.contains(&line(fault)))
+            || (fault.code == "missing-field" && no_field.contains(&fault.span))
+    };
+    faults.into_iter().filter(|fault| !follows(fault)).collect()
 }
 
 fn counted(faults: usize) -> String {
@@ -93,7 +101,6 @@ impl Diagnostic for SpecError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::value::Span;
     use super::*;
 
     #[test]

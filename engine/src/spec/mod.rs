@@ -57,7 +57,7 @@ pub use raw::{RawSpec, SourceText};
 pub use reference::{Pick, Reference, Selection, Written, quote_label, read_reference};
 pub use scalar::{OneOrMany, Spanned};
 pub use schema::{Field, Record, Schema, Variant};
-pub use substitute::{Placeholder, placeholders, substitute};
+pub use substitute::{Placeholder, placeholders, substitute, substitute_what_can_be};
 pub use suggest::nearest;
 pub use value::{Entry, Node, Span, Table, Value};
 pub use walk::{Template, definition_names, references};

@@ -58,29 +58,49 @@ fn is_unclosed(error: &Error) -> bool {
     error.message().starts_with("unclosed")
 }
 
-/// One fault a line; behind something unclosed only the first, since the parser stumbles over every line from there on.
+/// One fault a line. Left out is what follows from another: everything behind something unclosed, since the parser
+/// stumbles over every line from there on, and the keys of a table that was there before.
 fn push_syntax_faults(text: &str, errors: &[Error], faults: &mut Faults) {
     let mut errors: Vec<_> =
         errors.iter().map(|error| (clamp(text, error.span().unwrap_or_default()), error)).collect();
     errors.sort_by_key(|(span, _)| *span);
     let unclosed = errors.iter().any(|(_, error)| is_unclosed(error));
-    let mut last_line = None;
-    let mut kept = 0;
+    let (mut last_line, mut repeated_table) = (None, None);
     for (span, error) in errors {
-        let line = text[..span.start].matches('\n').count();
-        let consequence = unclosed && kept > 0 && !is_unclosed(error);
-        if last_line == Some(line) || consequence {
+        let start = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let header =
+            if text[start..].starts_with('[') { Some(start) } else { text[..start].rfind("\n[").map(|at| at + 1) };
+        let duplicate = error.message().starts_with("duplicate key");
+        let follows_unclosed = unclosed && last_line.is_some() && !is_unclosed(error);
+        let follows = follows_unclosed || (duplicate && header.is_some() && repeated_table == header);
+        if last_line == Some(start) || follows {
             continue;
         }
-        last_line = Some(line);
-        kept += 1;
-        let (what, expected) = error.message().split_once(", ").unwrap_or((error.message(), "not TOML"));
-        faults.push(
-            Fault::new(SYNTAX, span, format!("cannot read this as TOML: {what}"), expected)
-                .help("https://toml.io shows how each sort of value is written"),
-        );
+        last_line = Some(start);
+        if duplicate && header == Some(start) {
+            repeated_table = header;
+        }
+        faults.push(syntax_fault(span, error.message()));
     }
 }
+
+/// The parser's message in our words, where it has a common cause.
+fn syntax_fault(span: Span, message: &str) -> Fault {
+    let (what, label, help) = match message.split_once(", ").unwrap_or((message, "")) {
+        ("duplicate key", _) => ("the same name twice", "again", "drop or rename one of the two"),
+        ("string values must be quoted", _) if span.start == span.end => {
+            ("a key without a value", "expected a value", "write a value, or drop the line")
+        }
+        ("string values must be quoted", _) => {
+            ("not a value", "text needs quotes", "put text in quotes; numbers and `true` and `false` stand without")
+        }
+        (what, "" | "expected nothing") => (what, "not expected here", TOML),
+        (what, expected) => (what, expected, TOML),
+    };
+    Fault::new(SYNTAX, span, format!("cannot read this as TOML: {what}"), label).help(help)
+}
+
+const TOML: &str = "https://toml.io shows how each sort of value is written";
 
 struct Reader<'a> {
     text: &'a str,
@@ -206,6 +226,12 @@ mod tests {
         let (raw, faults) = parse("a = [1, 2\nb = 1\nc = 1\nd = 1\n");
         assert!(faults.len() <= 2, "{faults:?}");
         assert!(!raw.readable);
+    }
+
+    #[test]
+    fn a_table_that_is_there_twice_is_one_fault() {
+        let (_, faults) = parse("[a]\nx = 1\ny = 2\n[a]\nx = 1\ny = 2\n[b]\nz = 1\nz = 1\n");
+        assert_eq!(faults.iter().map(|fault| fault.span.start).collect::<Vec<_>>(), [17, 42]);
     }
 
     #[test]

@@ -28,13 +28,6 @@ pub(super) fn read(root: &Table, registry: &Registry, spec: &mut Spec, faults: &
             });
         }
     }
-    if let Some(study) = root.get("study")
-        && root.get("stage").is_none()
-        && root.get("data").is_none()
-    {
-        let fault = Fault::new("empty-study", study.key_span, "this study has no stages", "nothing to run");
-        faults.push(fault.help(format!("add a table `[stage.X]` with `kind = ...`: {}", kinds(registry))));
-    }
 }
 
 fn push(entry: &Entry, data: bool, read: Option<(&'static Kind, Node)>, spec: &mut Spec, faults: &mut Faults) {
@@ -83,7 +76,8 @@ fn kind(entry: &Entry, registry: &Registry, faults: &mut Faults) -> Option<&'sta
     found
 }
 
-fn kinds(registry: &Registry) -> String {
+/// The kinds of the registry, as a help lists them.
+pub(super) fn kinds(registry: &Registry) -> String {
     listed(registry.kinds.iter().map(|kind| kind.name))
 }
 

@@ -40,6 +40,13 @@ pub fn placeholders(node: &Node) -> Vec<Placeholder> {
     found
 }
 
+/// Whether a string of a value has a placeholder that cannot be read.
+pub(super) fn has_malformed(node: &Node) -> bool {
+    let mut found = false;
+    visit_strings(node, &mut |text, _| found |= text.contains('{') && pieces(text).is_err());
+    found
+}
+
 /// Calls `visit` with every string below `node`.
 pub(super) fn visit_strings(node: &Node, visit: &mut dyn FnMut(&str, Span)) {
     match &node.value {
@@ -51,7 +58,8 @@ pub(super) fn visit_strings(node: &Node, visit: &mut dyn FnMut(&str, Span)) {
 }
 
 /// The same value with every placeholder filled in, each from the axis value that `value_of` tells; `None` where that
-/// cannot be, with a fault for each reason.
+/// cannot be, with a fault for each reason but one: an axis that `value_of` does not know is left to whoever knows
+/// which axes there are.
 ///
 /// What is substituted stands where the placeholder stood, so that later faults point at the key and not at the axis.
 pub fn substitute<'a>(
@@ -69,6 +77,16 @@ pub fn substitute<'a>(
         other => other.clone(),
     };
     Some(Node { value, span: node.span })
+}
+
+/// As much of a table as can be filled in: the entries for which [`substitute`] fails are left out.
+pub fn substitute_what_can_be<'a>(node: &Node, value_of: &dyn Fn(&str) -> Option<&'a AxisValue>) -> Node {
+    let Value::Table(table) = &node.value else { return node.clone() };
+    let filled = |entry: &Entry| {
+        let node = substitute(&entry.node, value_of, &mut Faults::new())?;
+        Some(Entry { key: entry.key.clone(), key_span: entry.key_span, node })
+    };
+    Node { value: Value::Table(Table { entries: table.entries.iter().filter_map(filled).collect() }), span: node.span }
 }
 
 fn fill_table<'a>(
@@ -125,29 +143,13 @@ fn fill<'a>(
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => filled.push_str(&literal),
-            Piece::Hole { axis, field } if field.is_empty() => {
-                filled.push_str(&axis_value(&axis, span, value_of, faults)?.label);
-            }
+            Piece::Hole { axis, field } if field.is_empty() => filled.push_str(&value_of(&axis)?.label),
             Piece::Hole { axis, field } => {
                 filled.push_str(&label_of(&value_at(&axis, &field, span, value_of, faults)?));
             }
         }
     }
     Some(Node { value: Value::String(filled), span })
-}
-
-fn axis_value<'a>(
-    axis: &str,
-    span: Span,
-    value_of: &dyn Fn(&str) -> Option<&'a AxisValue>,
-    faults: &mut Faults,
-) -> Option<&'a AxisValue> {
-    let value = value_of(axis);
-    if value.is_none() {
-        let fault = Fault::new("unknown-axis", span, format!("there is no axis `{axis}`"), "not an axis");
-        faults.push(fault.help(format!("add `{axis} = [...]` under `[axes]`, or write `{{{{` for a brace")));
-    }
-    value
 }
 
 /// What a placeholder stands for.
@@ -158,19 +160,21 @@ fn value_at<'a>(
     value_of: &dyn Fn(&str) -> Option<&'a AxisValue>,
     faults: &mut Faults,
 ) -> Option<Node> {
-    let value = axis_value(axis, span, value_of, faults)?;
+    let value = value_of(axis)?;
     if path.is_empty() {
         return Some(unnamed(&value.node));
     }
     let found = field(&value.node, path);
     if found.is_none() {
         let path = path.join(".");
-        let message = format!("`{}` of axis `{axis}` has no `{path}`", value.label);
+        // The same for every value, so that it is one fault however many values lack the field.
+        let message = format!("not every value of axis `{axis}` has a `{path}`");
         let known: Vec<&str> = match &value.node.value {
             Value::Table(table) => table.entries.iter().map(|entry| entry.key.as_str()).collect(),
             _ => Vec::new(),
         };
-        let fault = unknown("missing-field", span, message, &path, known.iter().copied(), "its fields");
+        let called = format!("the fields of `{}`", value.label);
+        let fault = unknown("missing-field", span, message, &path, known.iter().copied(), &called);
         faults.push(if known.is_empty() {
             fault.help(format!("write `{{{axis}}}` for the value itself"))
         } else {
@@ -326,7 +330,7 @@ mod tests {
         assert_eq!(code("{lr"), "bad-placeholder");
         assert_eq!(code("{}"), "bad-placeholder");
         assert_eq!(code("{l r}"), "bad-placeholder");
-        assert_eq!(code("{rate}"), "unknown-axis");
+        assert_eq!(filled("{rate}"), Err(Vec::new()), "left to the caller, who knows all axes");
         assert_eq!(code("{net.size}"), "missing-field");
         assert_eq!(code("{lr.size}"), "missing-field");
     }

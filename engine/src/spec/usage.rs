@@ -5,25 +5,47 @@ use std::collections::BTreeSet;
 use super::check::Spec;
 use super::fault::{Fault, Faults};
 use super::reference::Reference;
-use super::substitute::{field, placeholders, visit_strings};
-use super::suggest::unknown;
+use super::sections::kinds;
+use super::substitute::{field, has_malformed, placeholders, visit_strings};
+use super::suggest::{nearest, unknown};
 use super::value::{Node, Span, Table, Value};
+use crate::stage::Registry;
 
-/// Checks that placeholders name axes and fields, and that every axis is used.
-pub(super) fn check(spec: &Spec, root: &Table, faults: &mut Faults) {
-    let tables = || spec.sections.iter().map(|section| &section.table).chain(spec.definitions.iter().map(|d| &d.table));
-    for table in tables() {
+/// Checks that there is something to run, that placeholders name axes and fields, and that every axis is used.
+pub(super) fn check(spec: &Spec, root: &Table, registry: &Registry, faults: &mut Faults) {
+    if let Some(study) = root.get("study")
+        && root.get("stage").is_none()
+        && root.get("data").is_none()
+    {
+        let fault = Fault::new("empty-study", study.key_span, "this study has no stages", "nothing to run");
+        faults.push(fault.help(format!("add a table `[stage.X]` with `kind = ...`: {}", kinds(registry))));
+    }
+    let definitions = spec.definitions.iter().map(|definition| &definition.table);
+    for table in spec.sections.iter().map(|section| &section.table).chain(definitions) {
         check_placeholders(table, spec, faults);
     }
-    let mut used = BTreeSet::new();
+    check_use(spec, root, faults);
+}
+
+/// Checks that something varies with every axis.
+fn check_use(spec: &Spec, root: &Table, faults: &mut Faults) {
     let values = spec.axes.iter().flat_map(|axis| axis.values.iter().map(|value| &value.node));
     // What is written in a section that was left out counts as well: its own fault says enough.
     let written =
         root.entries.iter().filter(|entry| !["axes", "figure", "expect", "exclude"].contains(&entry.key.as_str()));
+    let (mut mentioned, mut malformed) = (BTreeSet::new(), false);
     for node in values.chain(written.map(|entry| &entry.node)) {
-        collect_axes(node, &mut used);
+        collect_axes(node, &mut mentioned);
+        malformed |= has_malformed(node);
     }
-    for axis in spec.axes.iter().filter(|axis| !used.contains(&axis.name)) {
+    let names = || spec.axes.iter().map(|axis| axis.name.as_str());
+    let misspelt: Vec<&str> = mentioned
+        .iter()
+        .filter(|name| names().all(|known| known != name.as_str()))
+        .filter_map(|name| nearest(name, names()))
+        .collect();
+    let meant = |name: &str| mentioned.contains(name) || misspelt.contains(&name);
+    for axis in spec.axes.iter().filter(|axis| !malformed && !meant(&axis.name)) {
         let message = format!("nothing varies with axis `{}`", axis.name);
         let help = format!("write `\"{{{}}}\"` where its values belong, or drop the axis", axis.name);
         faults.push(Fault::new("unused-axis", axis.span, message, "not used").help(help));
