@@ -35,7 +35,7 @@ fn every_fault_of_every_spec_is_drawn() {
 
     Error: unknown-key
 
-      × `epoch` is not a key here
+      × `epoch` is not a key of `train`
         ╭─[study.toml:22:1]
      21 │ seed = "{seed}"
      22 │ epoch = 3
@@ -43,9 +43,7 @@ fn every_fault_of_every_spec_is_drawn() {
         ·   ╰── did you mean `epochs`?
      23 │ batch = 32
         ╰────
-      help: its keys: `model`, `data`, `start`, `mask`, `epochs`, `steps`, `batch`, `optimizer`,
-            `schedule`, `loss`, `label_smoothing`, `l1`, `l2`, `adversarial`, `crash`,
-            `evaluate_every`, ...
+      help: `duress stages train` lists every key
       × 1 mistake in other.toml
 
     Error: unknown-stage
