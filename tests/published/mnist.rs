@@ -5,7 +5,6 @@ use crate::support::Sandbox;
 /// 98.3 %, the dense 300-100 network of Cosentino, Zaiter, Pei and Zhu (2019), give or take 0.4 points.
 #[test]
 #[ignore = "trains for a minute"]
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn published_accuracy_of_a_dense_network_on_mnist_is_reached() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     if !folder.is_dir() {
