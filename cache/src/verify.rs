@@ -9,7 +9,7 @@ use crate::disk::DiskStore;
 use crate::error::{Finding, StoreError};
 use crate::files::read_file;
 use crate::key::Key;
-use crate::layout::{ENTRIES, Member, OBJECTS, RECORDS};
+use crate::layout::{ENTRIES, Member, OBJECTS, RECORDS, TEMPORARY};
 use crate::store::StudyRecord;
 use crate::table::Table;
 use crate::walk::{list, members};
@@ -75,6 +75,10 @@ pub fn verify(store: &DiskStore) -> Result<VerifyReport, StoreError> {
         }
     }
     for file in list(&store.layout.bucket(RECORDS))? {
+        // What a killed process was writing is no damage; `gc` removes it.
+        if file.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            continue;
+        }
         let path = file.path();
         let record = store.load(&path, |record: &StudyRecord| store.layout.record(&record.study) == path);
         if let Some(Err(finding)) = record? {

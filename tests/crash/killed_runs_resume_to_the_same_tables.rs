@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
@@ -27,15 +28,28 @@ fn killed(sandbox: &Sandbox, after: u64) -> bool {
     running
 }
 
-/// Kills runs on one cache until one gets through, `kills` at most, then looks at everything.
-fn kill_and_compare(moments: &mut Moments, kills: usize, longest: u64) -> usize {
-    let undisturbed = Sandbox::with(STUDY);
-    undisturbed.run(&[]);
-    let expected = undisturbed.tables(STAGES);
+/// A run that nobody disturbs: its tables, and how long it takes in milliseconds.
+struct Undisturbed {
+    tables: BTreeMap<String, Vec<u8>>,
+    takes: u64,
+}
+
+impl Undisturbed {
+    fn run() -> Self {
+        let sandbox = Sandbox::with(STUDY);
+        let log = sandbox.run(&[]);
+        let seconds = log.events.last().and_then(|event| event["seconds"].as_f64()).expect("a run tells its time");
+        Self { tables: sandbox.tables(STAGES), takes: (seconds * 1000.0) as u64 + 1 }
+    }
+}
+
+/// Kills so many runs on one cache, finishes it, and looks at everything; how many kills met a running program.
+fn kill_and_compare(undisturbed: &Undisturbed, moments: &mut Moments, kills: usize) -> usize {
     let sandbox = Sandbox::with(STUDY);
+    let longest = undisturbed.takes * 2 / (kills as u64 + 1) + 10;
     let hit = (0..kills).filter(|_| killed(&sandbox, moments.below(longest))).count();
     sandbox.run(&[]);
-    assert_eq!(sandbox.tables(STAGES), expected);
+    assert_eq!(sandbox.tables(STAGES), undisturbed.tables);
     let output = sandbox.duress(&["cache", "verify"]);
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     let output = sandbox.duress(&["cache", "gc"]);
@@ -55,16 +69,16 @@ fn temporary(path: &std::path::Path) -> bool {
 
 #[test]
 fn a_run_killed_ten_times_ends_in_the_same_tables() {
-    let hit = kill_and_compare(&mut Moments(1), 10, 300);
+    let hit = kill_and_compare(&Undisturbed::run(), &mut Moments(1), 10);
     assert!(hit > 0, "no kill met a running program");
 }
 
-/// Minutes: 20 caches, 10 kills each.
+/// A minute or more: 200 caches, each killed once at any moment of a whole run.
 #[test]
 #[ignore = "takes minutes; run by hand before a release"]
 fn two_hundred_kills_end_in_the_same_tables() {
-    let mut moments = Moments(2);
-    let hit: usize = (0..20).map(|round| kill_and_compare(&mut moments, 10, 100 + 60 * round)).sum();
+    let (undisturbed, mut moments) = (Undisturbed::run(), Moments(2));
+    let hit: usize = (0..200).map(|_| kill_and_compare(&undisturbed, &mut moments, 1)).sum();
     println!("{hit} of 200 kills met a running program");
-    assert!(hit > 100);
+    assert!(hit > 100, "{hit} of 200 kills met a running program");
 }

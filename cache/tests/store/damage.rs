@@ -211,6 +211,19 @@ fn verify_finds_every_damaged_file_and_names_the_results_that_lose_by_it() {
 }
 
 #[test]
+fn what_a_killed_process_was_writing_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = disk(folder.path());
+    put(&store, 1);
+    store.put_record(&StudyRecord { study: "s".to_owned(), ..StudyRecord::default() }).unwrap();
+    for name in ["objects-v1", "entries-v1", "records-v1"] {
+        let file = bucket(&store, name).remove(0);
+        fs::copy(&file, file.with_file_name(".tmp-7ZoLzz")).unwrap();
+    }
+    assert!(duress_cache::verify(&store).unwrap().is_sound());
+}
+
+#[test]
 fn a_table_error_ends_in_a_fix() {
     let error = duress_cache::Table::from_parquet(b"PAR1".to_vec().into()).unwrap_err();
     assert!(matches!(error, TableError::File(_)));

@@ -18,11 +18,11 @@ pub use filter::{Condition, FilterError, keep};
 pub enum Format {
     /// Typed and compressed, with units and schema version; for pandas, polars, `DuckDB`
     Parquet,
-    /// Comma-separated, one header line, nulls empty
+    /// Comma-separated, one header line, nulls empty, numbers exact
     Csv,
-    /// A pipe table
+    /// A pipe table, numbers to six digits
     Markdown,
-    /// A booktabs tabular
+    /// A booktabs tabular, numbers to six digits
     Latex,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Format {
 /// # Errors
 /// Where a column's type cannot be printed.
 pub fn csv(rows: &RecordBatch) -> Result<String, ArrowError> {
-    let cells = cell::print(rows)?;
+    let cells = cell::print(rows, true)?;
     Ok(text::csv(&cells))
 }
 
@@ -65,7 +65,7 @@ pub fn csv(rows: &RecordBatch) -> Result<String, ArrowError> {
 /// # Errors
 /// Where a column's type cannot be printed.
 pub fn markdown(rows: &RecordBatch) -> Result<String, ArrowError> {
-    let cells = cell::print(rows)?;
+    let cells = cell::print(rows, false)?;
     Ok(text::markdown(&cells))
 }
 
@@ -74,6 +74,6 @@ pub fn markdown(rows: &RecordBatch) -> Result<String, ArrowError> {
 /// # Errors
 /// Where a column's type cannot be printed.
 pub fn latex(rows: &RecordBatch) -> Result<String, ArrowError> {
-    let cells = cell::print(rows)?;
+    let cells = cell::print(rows, false)?;
     Ok(text::latex(&cells))
 }
