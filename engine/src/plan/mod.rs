@@ -26,7 +26,7 @@ use std::sync::Arc;
 use duress_cache::Tree;
 use petgraph::graph::DiGraph;
 
-use crate::spec::{Expect, Faults, Figure, Node, SourceText, Span, Spec, SpecErrors, Study};
+use crate::spec::{Expect, Fault, Faults, Figure, Node, SourceText, Span, Spec, SpecErrors, Study};
 use crate::stage::{Fact, InferContext, InputFacts, Kind, Registry, Stage};
 use expand::{Draft, Grid};
 use lookup::Lookup;
@@ -134,6 +134,12 @@ fn compile_collecting(spec: Spec, faults: &mut Faults) -> Option<Plan> {
     let drafts = expand::drafts(&lookup, &grid, faults);
     let order = order::topological(&lookup, &grid, &drafts, faults)?;
     let instances = instances(&lookup, &grid, drafts, &order, faults);
+    if instances.len() < grid.points.len() && faults.is_empty() {
+        // A stage is left out only with a fault; a plan that silently lacks one would be worse than no plan.
+        let span = spec.sections.first().map_or_else(Span::default, |section| section.name_span);
+        let fault = Fault::new("internal", span, "a stage was left out of the plan for no known reason", "some stage");
+        faults.push(fault.help("please report this with the spec"));
+    }
     let axes = section_axes(&lookup, &grid);
     views::check(&spec, &axes, &instances, faults);
     let graph = graph(&instances);
