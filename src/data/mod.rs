@@ -6,7 +6,7 @@
 //! | what did the user ask for? | [`DataConfig`] | `config.rs` |
 //! | which files? | [`DataConfig::files`] | `source.rs` |
 //! | which rows, as text that can be hashed? | [`Recipe`] | `recipe.rs`, `select.rs`, `scale.rs` |
-//! | the rows themselves | [`load`], [`Split`] | `load.rs` |
+//! | the rows themselves | [`load()`], [`Split`] | `load.rs` |
 //! | how do files get here? | [`fetch`] | `fetch/` |
 //!
 //! Adding a source: its file (facts, files, decoder), a variant of [`Source`] and of [`Reading`], a line in [`SOURCES`].
