@@ -49,16 +49,16 @@ fn a_stage_over_its_axes_in_every_format() {
     \toprule
     seed & sparsity & metric & layer & value & n \\
     \midrule
-    0 & 0.5 & kept & hidden.1 & 512.0 & 1024 \\
-    0 & 0.5 & removed & hidden.1 & 512.0 & 1024 \\
+    0 & 0.5 & kept & hidden.1 & 512 & 1024 \\
+    0 & 0.5 & removed & hidden.1 & 512 & 1024 \\
     0 & 0.5 & density & hidden.1 & 0.5 & 1024 \\
     0 & 0.5 & sparsity & hidden.1 & 0.5 & 1024 \\
-    0 & 0.5 & kept & output & 80.0 & 160 \\
-    0 & 0.5 & removed & output & 80.0 & 160 \\
+    0 & 0.5 & kept & output & 80 & 160 \\
+    0 & 0.5 & removed & output & 80 & 160 \\
     0 & 0.5 & density & output & 0.5 & 160 \\
     0 & 0.5 & sparsity & output & 0.5 & 160 \\
-    0 & 0.5 & kept &  & 592.0 & 1184 \\
-    0 & 0.5 & removed &  & 592.0 & 1184 \\
+    0 & 0.5 & kept &  & 592 & 1184 \\
+    0 & 0.5 & removed &  & 592 & 1184 \\
     0 & 0.5 & density &  & 0.5 & 1184 \\
     0 & 0.5 & sparsity &  & 0.5 & 1184 \\
     \bottomrule
