@@ -4,10 +4,8 @@
 //! [`Executor`] runs a network forward in `f32` or `f64`; [`gradient`] goes backward to inputs and activations; [`train`]
 //! fits weights on dfdx's tape, which no other module sees; [`prune`] chooses what to drop.
 
-pub mod activation;
 pub mod attack;
 pub mod bound;
-pub mod dense;
 pub mod examples;
 pub mod executor;
 pub mod fault;
@@ -16,22 +14,17 @@ pub mod init;
 pub mod mask;
 pub mod network;
 pub mod prune;
-pub mod random;
-pub mod real;
 pub mod statistics;
 mod tape;
-pub mod tensor;
 pub mod train;
 pub mod weights;
 pub mod weights_table;
 
-pub use activation::Activation;
+pub use duress_network::{Activation, Real, Stream, Tensor, activation, dense, random, real, tensor};
+
 pub use examples::Examples;
 pub use executor::{Executor, Trace, argmax, predict};
 pub use init::Init;
 pub use mask::{Mask, MaskTensor};
 pub use network::{Layer, Network, NetworkError};
-pub use random::Stream;
-pub use real::Real;
-pub use tensor::Tensor;
 pub use weights::{Weights, WeightsError};

@@ -234,7 +234,7 @@ kernel!(f64, avx512: 16 8, avx2: 8 4, other: 4 2);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::random::Stream;
+    use crate::random::Stream;
 
     fn random(purpose: &str, len: usize) -> Vec<f32> {
         let mut values = vec![0.0; len];

@@ -1,0 +1,15 @@
+//! Neural networks: what they are, how they run, and the files that hold their weights.
+//!
+//! This crate knows nothing of studies, stages or caches, and of dfdx; training, attacks, faults and bounds are built on
+//! it.
+
+pub mod activation;
+pub mod dense;
+pub mod random;
+pub mod real;
+pub mod tensor;
+
+pub use activation::Activation;
+pub use random::Stream;
+pub use real::Real;
+pub use tensor::Tensor;
