@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::real::Real;
 
+/// `1 / sqrt(2 pi)`, the height of the normal density.
+const FRAC_1_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
+
 /// An elementwise function `h = f(z)` of a pre-activation `z`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
@@ -32,6 +35,25 @@ pub enum Activation {
     Tanh,
     /// `f(z) = ln(1 + exp z)`.
     Softplus,
+    /// `f(z) = z` for positive `z`, else `alpha (exp z - 1)` (Clevert et al. 2015).
+    Elu {
+        /// Minus the limit on the negative side.
+        alpha: f64,
+    },
+    /// `f(z) = max(0, z)^power`.
+    RectifiedPower {
+        /// The exponent, at least 1.
+        power: f64,
+    },
+    /// `f(z) = z Phi(z)` with the normal distribution function, not its approximation by tanh.
+    Gelu,
+    /// `f(z) = min(high, max(low, z))`; `ReLU6` has limits 0 and 6.
+    Clip {
+        /// Lower limit.
+        low: f64,
+        /// Upper limit.
+        high: f64,
+    },
 }
 
 impl Activation {
@@ -45,6 +67,12 @@ impl Activation {
     #[must_use]
     pub const fn sigmoid() -> Self {
         Self::Sigmoid { gain: 1.0 }
+    }
+
+    /// The rectifier that stops at 6, `min(6, max(0, z))`.
+    #[must_use]
+    pub const fn relu6() -> Self {
+        Self::Clip { low: 0.0, high: 6.0 }
     }
 
     /// `f(z)`.
@@ -64,6 +92,16 @@ impl Activation {
             Self::Sigmoid { gain } => logistic(T::from_f64(gain) * z),
             Self::Tanh => z.tanh(),
             Self::Softplus => z.max_zero() + (-z.abs()).exp().ln_1p(),
+            Self::Elu { alpha } => {
+                if z < T::ZERO {
+                    T::from_f64(alpha) * z.exp_m1()
+                } else {
+                    z
+                }
+            }
+            Self::RectifiedPower { power } => z.max_zero().powf(T::from_f64(power)),
+            Self::Gelu => gelu(z),
+            Self::Clip { low, high } => clip(T::from_f64(low), T::from_f64(high), z),
         }
     }
 
@@ -96,6 +134,28 @@ impl Activation {
                 T::ONE - t * t
             }
             Self::Softplus => logistic(z),
+            Self::Elu { alpha } => {
+                if z > T::ZERO {
+                    T::ONE
+                } else {
+                    T::from_f64(alpha) * z.exp()
+                }
+            }
+            Self::RectifiedPower { power } => {
+                if z > T::ZERO {
+                    T::from_f64(power) * z.powf(T::from_f64(power - 1.0))
+                } else {
+                    T::ZERO
+                }
+            }
+            Self::Gelu => gelu_derivative(z),
+            Self::Clip { low, high } => {
+                if z > T::from_f64(low) && z <= T::from_f64(high) {
+                    T::ONE
+                } else {
+                    T::ZERO
+                }
+            }
         }
     }
 
@@ -121,10 +181,15 @@ impl Activation {
     #[must_use]
     pub fn lipschitz(self) -> f64 {
         match self {
-            Self::Identity | Self::Tanh | Self::Softplus => 1.0,
+            Self::Identity | Self::Tanh | Self::Softplus | Self::Clip { .. } => 1.0,
             Self::Relu { slope } => slope.abs(),
             Self::LeakyRelu { slope } => slope.abs().max(1.0),
             Self::Sigmoid { gain } => gain.abs() / 4.0,
+            Self::Elu { alpha } => alpha.abs().max(1.0),
+            Self::RectifiedPower { power: 1.0 } => 1.0,
+            Self::RectifiedPower { .. } => f64::INFINITY,
+            // At the inflection point z = sqrt 2: Phi(z) + z phi(z).
+            Self::Gelu => 1.128_904_145_118_519,
         }
     }
 }
@@ -143,11 +208,39 @@ fn logistic<T: Real>(z: T) -> T {
     if z < T::ZERO { tail } else { T::ONE - tail }
 }
 
+/// `min(high, max(low, z))` that lets NaN through.
+#[inline]
+fn clip<T: Real>(low: T, high: T, z: T) -> T {
+    if z < low {
+        low
+    } else if z > high {
+        high
+    } else {
+        z
+    }
+}
+
+/// `z Phi(z)`, which is `z / 2 erfc(-z / sqrt 2)`; minus infinity gives its limit, 0.
+#[inline]
+fn gelu<T: Real>(z: T) -> T {
+    let tail = (z * T::from_f64(-std::f64::consts::FRAC_1_SQRT_2)).erfc();
+    if tail == T::ZERO { T::ZERO } else { z * T::from_f64(0.5) * tail }
+}
+
+/// `Phi(z) + z phi(z)`.
+#[inline]
+fn gelu_derivative<T: Real>(z: T) -> T {
+    let half = T::from_f64(0.5);
+    let normal = (-(z * z) * half).exp() * T::from_f64(FRAC_1_SQRT_TAU);
+    let slope = if normal == T::ZERO { T::ZERO } else { z * normal };
+    half * (z * T::from_f64(-std::f64::consts::FRAC_1_SQRT_2)).erfc() + slope
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: [Activation; 7] = [
+    const ALL: [Activation; 11] = [
         Activation::Identity,
         Activation::Relu { slope: 1.0 },
         Activation::Relu { slope: 2.5 },
@@ -155,6 +248,10 @@ mod tests {
         Activation::Sigmoid { gain: 4.0 },
         Activation::Tanh,
         Activation::Softplus,
+        Activation::Elu { alpha: 1.5 },
+        Activation::RectifiedPower { power: 1.0 },
+        Activation::Gelu,
+        Activation::Clip { low: -1.0, high: 2.0 },
     ];
 
     #[test]

@@ -5,11 +5,17 @@
 
 pub mod activation;
 pub mod dense;
+pub mod graph;
+pub mod op;
 pub mod random;
 pub mod real;
 pub mod tensor;
+pub mod weights;
 
 pub use activation::Activation;
+pub use graph::{Network, Node};
+pub use op::Op;
 pub use random::Stream;
 pub use real::Real;
 pub use tensor::Tensor;
+pub use weights::Weights;

@@ -48,6 +48,15 @@ pub trait Real:
     /// `ln(1 + x)`.
     #[must_use]
     fn ln_1p(self) -> Self;
+    /// `exp(x) - 1`.
+    #[must_use]
+    fn exp_m1(self) -> Self;
+    /// This to the power of `exponent`.
+    #[must_use]
+    fn powf(self, exponent: Self) -> Self;
+    /// The complementary error function.
+    #[must_use]
+    fn erfc(self) -> Self;
     /// `tanh`.
     #[must_use]
     fn tanh(self) -> Self;
@@ -61,7 +70,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($type:ty, $from_f64:expr, $from_f32:expr, $exp:path, $ln:path, $ln_1p:path, $tanh:path) => {
+    ($type:ty, $from_f64:expr, $from_f32:expr, $exp:path, $ln:path, $ln_1p:path, $tanh:path, $exp_m1:path, $powf:path, $erfc:path) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -102,6 +111,18 @@ macro_rules! real {
                 $tanh(self)
             }
             #[inline]
+            fn exp_m1(self) -> Self {
+                $exp_m1(self)
+            }
+            #[inline]
+            fn powf(self, exponent: Self) -> Self {
+                $powf(self, exponent)
+            }
+            #[inline]
+            fn erfc(self) -> Self {
+                $erfc(self)
+            }
+            #[inline]
             fn sqrt(self) -> Self {
                 self.sqrt()
             }
@@ -117,5 +138,16 @@ macro_rules! real {
     };
 }
 
-real!(f32, |v: f64| v as f32, |v: f32| v, libm::expf, libm::logf, libm::log1pf, libm::tanhf);
-real!(f64, |v: f64| v, f64::from, libm::exp, libm::log, libm::log1p, libm::tanh);
+real!(
+    f32,
+    |v: f64| v as f32,
+    |v: f32| v,
+    libm::expf,
+    libm::logf,
+    libm::log1pf,
+    libm::tanhf,
+    libm::expm1f,
+    libm::powf,
+    libm::erfcf
+);
+real!(f64, |v: f64| v, f64::from, libm::exp, libm::log, libm::log1p, libm::tanh, libm::expm1, libm::pow, libm::erfc);

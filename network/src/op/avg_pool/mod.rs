@@ -1,0 +1,54 @@
+//! Average pooling: the mean of each window.
+
+use serde::{Deserialize, Serialize};
+
+use crate::op::operation::{OpError, Operation, Shape, image};
+use crate::op::window::Window;
+
+/// The mean of each window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AvgPool {
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Steps between neighbouring windows, `[rows, columns]`.
+    pub stride: [usize; 2],
+    /// Rows and columns added at `[top, left, bottom, right]`.
+    pub padding: [usize; 4],
+    /// Whether padding counts as zeros in the mean (`PyTorch`'s default) or not at all.
+    pub count_include_pad: bool,
+}
+
+impl AvgPool {
+    /// Square windows that do not overlap.
+    #[must_use]
+    pub const fn new(kernel: usize) -> Self {
+        Self { kernel: [kernel; 2], stride: [kernel; 2], padding: [0; 4], count_include_pad: true }
+    }
+
+    /// The same pooling at `stride`.
+    #[must_use]
+    pub const fn stride(self, stride: usize) -> Self {
+        Self { stride: [stride; 2], ..self }
+    }
+
+    /// The same pooling with `padding` on every side.
+    #[must_use]
+    pub const fn padding(self, padding: usize) -> Self {
+        Self { padding: [padding; 4], ..self }
+    }
+
+    /// The window that it moves over an image.
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        Window { kernel: self.kernel, stride: self.stride, padding: self.padding, dilation: [1; 2] }
+    }
+}
+
+impl Operation for AvgPool {
+    fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
+        let [channels, height, width] = image(inputs)?;
+        let [rows, columns] = self.window().pooling_places(height, width)?;
+        Ok(vec![channels, rows, columns])
+    }
+}

@@ -1,0 +1,21 @@
+//! Neurons that crash during training, so that a network learns to do without them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::op::operation::{OpError, Operation, Shape, rate};
+
+/// In training, each value becomes zero with probability `rate` and nothing is rescaled, as when a neuron stops sending;
+/// nothing in inference, where faults are injected from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Crash {
+    /// The probability that a value becomes zero.
+    pub rate: f64,
+}
+
+impl Operation for Crash {
+    fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
+        rate(self.rate)?;
+        Ok(inputs[0].to_vec())
+    }
+}
