@@ -75,6 +75,23 @@ impl Activation {
         Self::Clip { low: 0.0, high: 6.0 }
     }
 
+    /// Its name, as files have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Relu { .. } => "relu",
+            Self::LeakyRelu { .. } => "leaky-relu",
+            Self::Sigmoid { .. } => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Softplus => "softplus",
+            Self::Elu { .. } => "elu",
+            Self::RectifiedPower { .. } => "rectified-power",
+            Self::Gelu => "gelu",
+            Self::Clip { .. } => "clip",
+        }
+    }
+
     /// `f(z)`.
     #[inline]
     #[must_use]
@@ -186,8 +203,13 @@ impl Activation {
             Self::LeakyRelu { slope } => slope.abs().max(1.0),
             Self::Sigmoid { gain } => gain.abs() / 4.0,
             Self::Elu { alpha } => alpha.abs().max(1.0),
-            Self::RectifiedPower { power: 1.0 } => 1.0,
-            Self::RectifiedPower { .. } => f64::INFINITY,
+            Self::RectifiedPower { power } => {
+                if power > 1.0 {
+                    f64::INFINITY
+                } else {
+                    1.0
+                }
+            }
             // At the inflection point z = sqrt 2: Phi(z) + z phi(z).
             Self::Gelu => 1.128_904_145_118_519,
         }

@@ -4,8 +4,10 @@
 //! it.
 
 pub mod activation;
+pub mod arch;
 pub mod dense;
 pub mod graph;
+pub mod init;
 pub mod op;
 pub mod random;
 pub mod real;
@@ -14,6 +16,7 @@ pub mod weights;
 
 pub use activation::Activation;
 pub use graph::{Network, Node};
+pub use init::{Init, Scheme};
 pub use op::Op;
 pub use random::Stream;
 pub use real::Real;

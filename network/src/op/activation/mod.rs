@@ -14,7 +14,9 @@ impl Operation for Activation {
             Self::RectifiedPower { power } if !(power >= 1.0 && power.is_finite()) => {
                 bad("power", power, "use a power of at least 1")
             }
-            Self::Clip { low, high } if !(low < high) => bad("low", low, "use a lower limit below `high`"),
+            Self::Clip { low, high } if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) => {
+                bad("low", low, "use a lower limit below `high`")
+            }
             _ => Ok(inputs[0].to_vec()),
         }
     }

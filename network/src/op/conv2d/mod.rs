@@ -68,7 +68,7 @@ impl Operation for Conv2d {
         let [channels, height, width] = image(inputs)?;
         positive("outputs", self.outputs)?;
         let groups = positive("groups", self.groups)?;
-        if channels % groups != 0 || self.outputs % groups != 0 {
+        if !channels.is_multiple_of(groups) || !self.outputs.is_multiple_of(groups) {
             let fix = "use a number that divides both the input's channels and `outputs`";
             return Err(OpError::Fit { key: "groups", value: groups, input: inputs[0].to_vec(), fix });
         }
