@@ -1,7 +1,7 @@
 //! Figures: a `[figure.X]` of a spec and the collected table it looks at become one SVG that stands alone.
 //!
 //! [`render`] is pure: the same figure and the same rows, in any order, give the same bytes on every machine. The phases are
-//! the files: rows are picked (`data`), reduced to points (`reduce`), given axes and a place on the page (`axis`, `layout`,
+//! the files: rows are picked (`data`, `source`), reduced to points (`reduce`), given axes and a place on the page (`axis`, `layout`,
 //! `scene`), and drawn by kind (`line`, `bar`, `scatter`, `heatmap`). The paper is white whatever surrounds it, since figures
 //! are printed; colours and markers are those that everyone can tell apart (`palette`).
 
@@ -21,6 +21,7 @@ mod palette;
 mod reduce;
 mod scatter;
 mod scene;
+mod source;
 mod svg;
 mod ticks;
 mod value;

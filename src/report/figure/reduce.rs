@@ -64,7 +64,7 @@ pub(super) enum How {
 
 /// Reduces the rows of a figure to its points. Rows may come in any order.
 pub(super) fn reduce(selection: Selection, figure: &Figure) -> Chart {
-    let Selection { mut rows, mut x, mut y, series, mut panel, over } = selection;
+    let Selection { mut rows, mut x, mut y, series, mut panel, rest } = selection;
     let all = rows.len();
     rows.retain(|row| row.x != Value::Missing);
     rows.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| order_y(a).total_cmp(&order_y(b))));
@@ -84,6 +84,7 @@ pub(super) fn reduce(selection: Selection, figure: &Figure) -> Chart {
         .collect();
     let (keys, names) = names(&rows, &series);
     let band = if figure.kind == FigureKind::Scatter { Band::None } else { figure.band };
+    let over = varying(&rows, rest);
     let panels: Vec<Panel> = (rows.chunk_by(|a, b| a.panel == b.panel))
         .map(|rows| Panel { at: rows[0].panel.clone(), series: lines(rows, &keys, band, figure.kind) })
         .collect();
@@ -128,6 +129,14 @@ impl Chart {
 
 fn key(row: &Row) -> (&[Value], &[Value], &Value) {
     (&row.panel, &row.series, &row.x)
+}
+
+/// Those of `rest` that differ between two rows of one point.
+fn varying(rows: &[Row], rest: Vec<String>) -> Vec<String> {
+    let differs = |index: usize| {
+        rows.chunk_by(|a, b| key(a) == key(b)).any(|rows| rows.iter().any(|row| row.rest[index] != rows[0].rest[index]))
+    };
+    rest.into_iter().enumerate().filter(|(index, _)| differs(*index)).map(|(_, name)| name).collect()
 }
 
 fn order_y(row: &Row) -> f64 {

@@ -248,6 +248,36 @@ fn axes_of_text_keep_the_order_of_the_spec_and_means_say_what_they_are_over() {
     assert!(text.contains("Points: means of 2 rows over seed."), "{text}");
 }
 
+#[test]
+fn parts_are_not_mixed_with_the_whole_they_are_parts_of() {
+    let mut table = TableBuilder::new()
+        .text("metric")
+        .column(ColumnSpec::text("layer").nullable())
+        .column(ColumnSpec::integer("bit").nullable())
+        .float("value");
+    let rows = [
+        (None, None, 5.0),
+        (Some("hidden"), None, 2.0),
+        (Some("output"), None, 8.0),
+        (None, Some(0_i64), 1.0),
+        (None, Some(31), 9.0),
+    ];
+    for (layer, bit, value) in rows {
+        let layer: Cell = layer.map(str::to_owned).into();
+        table.push(["loss".into(), layer, bit.into(), value.into()]).expect("fits the columns");
+    }
+    let table = table.finish().expect("is a table");
+    let shown = |x: &str| {
+        let figure = figure(x, "loss", &[], &[]);
+        let chart = reduce::reduce(data::select(&figure, &table, &Orders::new()).expect("can be picked"), &figure);
+        assert_eq!(chart.missing, 0);
+        chart.points().map(|point| point.y).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("layer"), [2.0, 8.0]);
+    assert_eq!(shown("bit"), [1.0, 9.0]);
+    assert_eq!(shown("metric"), [5.0]);
+}
+
 fn error(figure: &Figure, table: &Table) -> String {
     render(figure, table, &Orders::new()).expect_err("cannot be drawn").to_string()
 }
