@@ -9,6 +9,8 @@ mod cli;
 mod crash;
 /// The same study is the same tables, whatever the threads, the order of the spec, or a batch size.
 mod determinism;
+/// The documents that repeat what the program knows.
+mod docs;
 /// What runs again after which change: assertions on the event log.
 mod incremental;
 /// Every kind in the registry: names, summaries, examples that run, keys that change only on purpose.
@@ -22,7 +24,7 @@ mod shipped_specs;
 #[test]
 fn every_test_file_is_declared() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    for folder in ["cli", "incremental", "determinism", "crash", "published"] {
+    for folder in ["cli", "incremental", "determinism", "crash", "docs", "published"] {
         let list = std::fs::read_to_string(root.join(folder).join("mod.rs")).expect("every folder has a mod.rs");
         for entry in std::fs::read_dir(root.join(folder)).expect("the folder is there") {
             let name = entry.expect("readable").file_name().into_string().expect("file names are plain");

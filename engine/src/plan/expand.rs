@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::connect::Wires;
-use super::lookup::Lookup;
+use super::lookup::{Lookup, MOST_INSTANCES};
 use super::{Coordinate, Slot};
-use crate::spec::{Connection, Faults, Node, Request, Scope, Span, Surroundings, substitute, substitute_what_can_be};
+use crate::spec::{
+    Connection, Fault, Faults, Node, Request, Scope, Span, Surroundings, substitute, substitute_what_can_be,
+};
 use crate::stage::Stage;
 
 /// A stage at one point of its axes, before it is known whether the whole makes a DAG.
@@ -34,8 +36,13 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Lists the points of every section that no `[[exclude]]` leaves out.
-    pub(super) fn new(lookup: &Lookup<'_>, axes: Vec<Vec<usize>>) -> Self {
+    /// Lists the points of every section that no `[[exclude]]` leaves out; `None` where there are more than can be
+    /// handled.
+    pub(super) fn new(lookup: &Lookup<'_>, axes: Vec<Vec<usize>>, faults: &mut Faults) -> Option<Self> {
+        if let Some(fault) = too_many(lookup, &axes) {
+            faults.push(fault);
+            return None;
+        }
         let mut points = Vec::new();
         let mut index = Vec::new();
         for (section, own) in axes.iter().enumerate() {
@@ -48,7 +55,7 @@ impl Grid {
             });
             index.push(by_point);
         }
-        Self { axes, points, index }
+        Some(Self { axes, points, index })
     }
 
     /// The instance of `section` at `point`, unless it is excluded.
@@ -61,6 +68,24 @@ impl Grid {
         let (section, point) = &self.points[instance];
         label(lookup, *section, &self.axes[*section], point)
     }
+}
+
+/// The fault of a study whose sections, exclusions aside, have more points than [`MOST_INSTANCES`] together.
+fn too_many(lookup: &Lookup<'_>, axes: &[Vec<usize>]) -> Option<Fault> {
+    let counts: Vec<usize> = axes.iter().map(|own| lookup.count_points(own)).collect();
+    let total = counts.iter().fold(0, |total: usize, &count| total.saturating_add(count));
+    if total <= MOST_INSTANCES {
+        return None;
+    }
+    let largest = (0..counts.len()).max_by_key(|&section| counts[section])?;
+    let lengths = axes[largest].iter().map(|&axis| {
+        let axis = &lookup.spec.axes[axis];
+        format!("{} values of `{}`", axis.values.len(), axis.name)
+    });
+    let label = format!("repeated over {}", lengths.collect::<Vec<_>>().join(" x "));
+    let message = format!("the study has more stage instances than the {MOST_INSTANCES} there may be");
+    let fault = Fault::new("too-many-instances", lookup.spec.sections[largest].name_span, message, label);
+    Some(fault.help("draw some of the combinations with `{ grid = { .. }, sample = .. }`, or split the study"))
 }
 
 /// `section[axis=value,...]`, or the bare name where there are no axes.

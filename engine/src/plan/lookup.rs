@@ -7,6 +7,9 @@ use crate::spec::{
     substitute,
 };
 
+/// How many stage instances a study may have, exclusions aside: a plan holds all of them in memory.
+pub(super) const MOST_INSTANCES: usize = 200_000;
+
 /// A spec with indices over its names.
 pub(super) struct Lookup<'a> {
     /// The spec.
@@ -44,12 +47,18 @@ impl<'a> Lookup<'a> {
         self.spec.axes[axis].values.get(point[position])
     }
 
-    /// Calls `visit` with every point of the product of `axes`, the last axis running fastest.
+    /// How many points the product of `axes` has, without exclusions.
+    pub(super) fn count_points(&self, axes: &[usize]) -> usize {
+        axes.iter().fold(1, |points: usize, &axis| points.saturating_mul(self.spec.axes[axis].values.len()))
+    }
+
+    /// Calls `visit` with every point of the product of `axes`, the last axis running fastest; with none of a product
+    /// beyond [`MOST_INSTANCES`], which the grid refuses.
     pub(super) fn for_each_point(&self, axes: &[usize], visit: &mut dyn FnMut(&[usize])) {
-        let lengths: Vec<usize> = axes.iter().map(|&axis| self.spec.axes[axis].values.len()).collect();
-        if lengths.contains(&0) {
+        if !(1..=MOST_INSTANCES).contains(&self.count_points(axes)) {
             return;
         }
+        let lengths: Vec<usize> = axes.iter().map(|&axis| self.spec.axes[axis].values.len()).collect();
         let mut point = vec![0; axes.len()];
         loop {
             visit(&point);

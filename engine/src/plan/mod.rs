@@ -130,7 +130,7 @@ pub fn compile(spec: Spec) -> Result<Plan, SpecErrors> {
 /// Compiles as much of the spec as can be, pushing every fault; `None` where no order of the instances exists.
 fn compile_collecting(spec: Spec, faults: &mut Faults) -> Option<Plan> {
     let lookup = Lookup::new(&spec);
-    let grid = Grid::new(&lookup, axes::of_sections(&lookup, faults));
+    let grid = Grid::new(&lookup, axes::of_sections(&lookup, faults), faults)?;
     let drafts = expand::drafts(&lookup, &grid, faults);
     let order = order::topological(&lookup, &grid, &drafts, faults)?;
     let instances = instances(&lookup, &grid, drafts, &order, faults);
