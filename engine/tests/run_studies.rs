@@ -1,15 +1,13 @@
 //! Whole studies of toy kinds, from text to results: what runs, what runs again, and what comes out.
 
+#[path = "support/running.rs"]
+mod running;
 mod support;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use duress_cache::MemoryStore;
+use duress_engine::run::{Collected, collect};
 
-use duress_cache::{DiskStore, MemoryStore, Store};
-use duress_engine::plan::{self, Plan};
-use duress_engine::run::{CancelToken, Collected, Event, Host, Outcome, RunOptions, collect, run};
-use duress_engine::spec::SourceText;
+use running::{computed, planned};
 
 /// With seeds s, factors f and the numbers 1 to 4: fit = s * 0.1 * 10, scaled = f * fit, total = -10 * scaled.
 const STUDY: &str = r#"
@@ -39,56 +37,6 @@ table = "score"
 metric = "total"
 at_most = 0
 "#;
-
-#[derive(Default)]
-struct Clock(AtomicU64);
-
-impl Host for Clock {
-    fn now_unix_ms(&self) -> u64 {
-        0
-    }
-
-    fn elapsed_seconds(&self) -> f64 {
-        self.0.fetch_add(1, Ordering::SeqCst) as f64 * 0.01
-    }
-
-    fn name(&self) -> String {
-        String::new()
-    }
-
-    fn program(&self) -> String {
-        String::new()
-    }
-
-    fn cpu(&self) -> String {
-        String::new()
-    }
-
-    fn process(&self) -> u32 {
-        0
-    }
-}
-
-fn planned(text: &str) -> Plan {
-    let source = SourceText { name: "study.toml".to_owned(), text: text.to_owned() };
-    plan::read(source, &support::REGISTRY).unwrap_or_else(|faults| panic!("{faults:?}"))
-}
-
-/// Runs a study; the labels of what was computed, sorted.
-fn computed(text: &str, store: &dyn Store, threads: usize) -> (Plan, Outcome, Vec<String>) {
-    let plan = planned(text);
-    let labels = Mutex::new(Vec::new());
-    let sink = |event: Event| match event {
-        Event::Computed { instance, .. } => labels.lock().expect("no test panics here").push(instance),
-        Event::Failed { instance, error } => panic!("{instance}: {error}"),
-        _ => {}
-    };
-    let options = RunOptions { threads, ..RunOptions::default() };
-    let outcome = run(&plan, store, &Clock::default(), &options, &sink, &CancelToken::new()).expect("a sound store");
-    let mut labels = labels.into_inner().expect("no test panics here");
-    labels.sort();
-    (plan, outcome, labels)
-}
 
 fn totals(collected: &Collected) -> Vec<f64> {
     let metric = collected.table.strings("metric").expect("text");
@@ -204,26 +152,4 @@ fn results_do_not_depend_on_the_number_of_threads() {
         tables.collect::<Vec<_>>()
     };
     assert_eq!(digests(1), digests(4));
-}
-
-#[test]
-#[ignore = "writes 10 000 results; `cargo test --release -p duress-engine --test run_studies -- --ignored` times it"]
-#[expect(clippy::disallowed_methods, reason = "it is about time")]
-fn ten_thousand_instances_are_planned_in_a_second_and_all_hits_in_two() {
-    let text = STUDY
-        .replace("seed = [1, 2]", "seed = { range = [1, 9] }")
-        .replace("factor = [1.0, 2.0]", "factor = { range = [1, 555] }");
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let store = DiskStore::open(folder.path().join("cache")).expect("a cache can be made there");
-    let (_, outcome, _) = computed(&text, &store, 2);
-    assert_eq!(outcome.computed + outcome.hits, 10_000);
-    let start = Instant::now();
-    let plan = planned(&text);
-    let planning = start.elapsed().as_secs_f64();
-    assert_eq!(plan.instances.len(), 10_000);
-    let start = Instant::now();
-    let (_, outcome, _) = computed(&text, &store, 2);
-    let cached = start.elapsed().as_secs_f64() - planning;
-    assert_eq!(outcome.hits, 10_000);
-    assert!(planning < 1.0 && cached < 2.0, "planned in {planning:.2} s, all hits in {cached:.2} s");
 }
