@@ -7,7 +7,7 @@ mod support;
 use duress_cache::MemoryStore;
 use duress_engine::run::{Collected, collect};
 
-use running::{computed, planned};
+use running::computed;
 
 /// With seeds s, factors f and the numbers 1 to 4: fit = s * 0.1 * 10, scaled = f * fit, total = -10 * scaled.
 const STUDY: &str = r#"

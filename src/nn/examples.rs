@@ -1,5 +1,28 @@
 //! Labelled examples in memory, the form that training and evaluation read.
 
+use thiserror::Error;
+
+/// Examples that a network cannot be run on.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ExamplesError {
+    /// They are not of the network's width.
+    #[error("run examples of {got} features through a network of {want} inputs: use the data it was trained on")]
+    Features {
+        /// Features of an example.
+        got: usize,
+        /// Inputs of the network.
+        want: usize,
+    },
+    /// There are labels, but not one per example.
+    #[error("compare {examples} examples with {labels} labels: give one label per example, or none")]
+    Labels {
+        /// Number of examples.
+        examples: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+}
+
 /// Rows of features with a class label each, or with regression targets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Examples {
@@ -20,6 +43,20 @@ impl Examples {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.x.len().checked_div(self.features).unwrap_or(0)
+    }
+
+    /// Whether a network of `inputs` inputs can be run on them, and judged where they have labels.
+    ///
+    /// # Errors
+    /// Where the width is another, or there are labels for some examples only.
+    pub fn fit(&self, inputs: usize) -> Result<(), ExamplesError> {
+        if self.features != inputs {
+            return Err(ExamplesError::Features { got: self.features, want: inputs });
+        }
+        if !self.labels.is_empty() && self.labels.len() != self.rows() {
+            return Err(ExamplesError::Labels { examples: self.rows(), labels: self.labels.len() });
+        }
+        Ok(())
     }
 
     /// The features of row `index`.

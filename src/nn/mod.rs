@@ -6,6 +6,7 @@
 
 pub mod attack;
 pub mod bound;
+pub mod crash_rates;
 pub mod examples;
 pub mod executor;
 pub mod fault;

@@ -3,8 +3,7 @@
 //! A kind is a folder: its keys, what comes out of what goes in, and how it runs. What several kinds share is beside them:
 //! the types of artifacts, tables of samples, and tidy results.
 
-use duress_engine::spec::FromSpec;
-use duress_engine::stage::{Definition, Kind, Registry};
+use duress_engine::stage::{Kind, Registry};
 
 pub mod artifact;
 pub mod bound;
@@ -33,9 +32,5 @@ pub static REGISTRY: Registry = Registry {
         Kind::of::<bound::Bound>(),
     ],
     data: &Kind::of::<data::Data>(),
-    definitions: &[Definition {
-        section: "model",
-        summary: "A network: an architecture and its parameters",
-        schema: <model::Model as FromSpec>::schema,
-    }],
+    definitions: &[model::DEFINITION],
 };

@@ -33,7 +33,7 @@ impl HasSection for Model {
 /// The section's entry in the registry.
 pub const DEFINITION: Definition = Definition {
     section: Model::SECTION,
-    summary: "An architecture; the widths of its input and output come from the data.",
+    summary: "A network: an architecture and its parameters",
     schema: <Model as FromSpec>::schema,
 };
 

@@ -26,10 +26,10 @@ fn every_fault_has_an_entry_and_every_entry_a_fault() {
 fn collect(folder: &Path, codes: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("readable").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         if path.is_dir() {
             collect(&path, codes);
-        } else if name.ends_with(".rs") && !["tests.rs", "testing.rs"].contains(&name) {
+        } else if path.extension().is_some_and(|end| end == "rs") && !["tests", "testing"].contains(&stem) {
             let text = fs::read_to_string(&path).expect("sources are text");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for (maker, always) in MAKERS {

@@ -12,6 +12,7 @@ writes this page anew.
 ";
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a variable asks for a new page")]
 fn the_reference_is_what_the_program_says() {
     let sandbox = Sandbox::new();
     let list = sandbox.duress(&["stages"]).stdout;

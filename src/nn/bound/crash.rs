@@ -19,6 +19,7 @@
 
 use super::chain::{ChainTrace, DenseChain};
 use super::norms::Norm;
+use crate::nn::crash_rates::{CrashRatesError, check_crash_rates};
 use rayon::prelude::*;
 
 /// Whether a number can be relied on or only expected.
@@ -110,22 +111,9 @@ impl CrashBounds {
 /// What makes crash rates or inputs unusable.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CrashError {
-    /// One rate per layer is needed, the input and the output included.
-    #[error("take {got} crash rates for a network of {want} layers counting its input: give {want}")]
-    Count {
-        /// Rates given.
-        got: usize,
-        /// Layers, the input counted.
-        want: usize,
-    },
-    /// A rate is no probability.
-    #[error("take {rate} as the crash rate of layer {layer}: give a number from 0 to 1")]
-    Rate {
-        /// Layer number, 0 for the input.
-        layer: usize,
-        /// The rate given.
-        rate: f64,
-    },
+    /// The rates are not one probability per layer.
+    #[error(transparent)]
+    Rates(#[from] CrashRatesError),
     /// The inputs do not come in whole rows.
     #[error("cut {got} input values into rows of {width}: give a multiple")]
     Inputs {
@@ -149,13 +137,7 @@ pub fn crash_bounds(
     rates: &[f64],
     form: CrashForm,
 ) -> Result<Vec<CrashBounds>, CrashError> {
-    let want = chain.depth() + 1;
-    if rates.len() != want {
-        return Err(CrashError::Count { got: rates.len(), want });
-    }
-    if let Some((layer, rate)) = rates.iter().enumerate().find(|(_, p)| !(0.0..=1.0).contains(*p)) {
-        return Err(CrashError::Rate { layer, rate: *rate });
-    }
+    check_crash_rates(rates, chain.depth() + 1)?;
     let width = chain.width(0);
     if !inputs.len().is_multiple_of(width) {
         return Err(CrashError::Inputs { got: inputs.len(), width });

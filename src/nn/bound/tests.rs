@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nn::activation::Activation;
+use crate::nn::crash_rates::CrashRatesError;
 use serde_json::Value;
 
 /// A fixture of the crash study, or `None` (said aloud) where the shared data are not at hand.
@@ -355,9 +356,9 @@ fn a_saturated_network_is_flagged() {
 fn rates_and_inputs_that_do_not_fit_are_refused() {
     let chain = small(RELU, &[2, 3, 1]);
     let form = CrashForm::default();
-    assert_eq!(crash_bounds(&chain, &[0.0; 2], &[0.1], form), Err(CrashError::Count { got: 1, want: 3 }));
+    assert_eq!(crash_bounds(&chain, &[0.0; 2], &[0.1], form), Err(CrashRatesError::Count { got: 1, want: 3 }.into()));
     let bad = crash_bounds(&chain, &[0.0; 2], &[0.0, 1.5, 0.0], form);
-    assert_eq!(bad, Err(CrashError::Rate { layer: 1, rate: 1.5 }));
+    assert_eq!(bad, Err(CrashRatesError::Rate { layer: 1, rate: 1.5 }.into()));
     assert!(crash_bounds(&chain, &[0.0; 2], &[0.0, f64::NAN, 0.0], form).is_err());
     assert_eq!(crash_bounds(&chain, &[0.0; 3], &[0.0; 3], form), Err(CrashError::Inputs { got: 3, width: 2 }));
 }

@@ -7,7 +7,7 @@
 
 use super::site::FaultSite;
 use crate::nn::dense::{accumulate, transpose};
-use crate::nn::examples::Examples;
+use crate::nn::examples::{Examples, ExamplesError};
 use crate::nn::executor::{Executor, argmax, predict};
 use crate::nn::statistics::{Cluster, ClusteredRate, clustered_rate};
 use crate::nn::weights::{Weights, WeightsError};
@@ -57,21 +57,8 @@ pub enum CampaignError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// The examples do not fit the network.
-    #[error("run examples of {got} features through a network of {want} inputs: use the data it was trained on")]
-    Features {
-        /// Features of an example.
-        got: usize,
-        /// Inputs of the network.
-        want: usize,
-    },
-    /// There are labels, but not one per example.
-    #[error("compare {examples} examples with {labels} labels: give one label per example, or none")]
-    Labels {
-        /// Number of examples.
-        examples: usize,
-        /// Number of labels.
-        labels: usize,
-    },
+    #[error(transparent)]
+    Examples(#[from] ExamplesError),
     /// Without faults the outputs are already broken, so that no fault could be judged.
     #[error(
         "judge faults against outputs that are not finite without any (example {0}): repair or retrain the weights"
@@ -94,13 +81,8 @@ impl<'a> Golden<'a> {
     /// [`CampaignError`] for examples that do not fit, and for outputs that are not finite even without faults.
     pub fn new(weights: &'a Weights, examples: &'a Examples) -> Result<Self, CampaignError> {
         let executor = Executor::<f32>::new(weights, None)?;
+        examples.fit(executor.inputs())?;
         let rows = examples.rows();
-        if examples.features != executor.inputs() {
-            return Err(CampaignError::Features { got: examples.features, want: executor.inputs() });
-        }
-        if !examples.labels.is_empty() && examples.labels.len() != rows {
-            return Err(CampaignError::Labels { examples: rows, labels: examples.labels.len() });
-        }
         let traces: Vec<_> = examples
             .x
             .par_chunks(BLOCK * executor.inputs())
@@ -414,8 +396,14 @@ mod tests {
         weights.tensors[2].values.fill(1.0);
         assert_eq!(Golden::new(&weights, &examples).err(), Some(CampaignError::Golden(0)));
         examples.labels.pop();
-        assert!(matches!(Golden::new(&weights, &examples), Err(CampaignError::Labels { examples: 4, labels: 3 })));
+        assert!(matches!(
+            Golden::new(&weights, &examples),
+            Err(CampaignError::Examples(ExamplesError::Labels { examples: 4, labels: 3 }))
+        ));
         examples.features = 8;
-        assert!(matches!(Golden::new(&weights, &examples), Err(CampaignError::Features { got: 8, want: 6 })));
+        assert!(matches!(
+            Golden::new(&weights, &examples),
+            Err(CampaignError::Examples(ExamplesError::Features { got: 8, want: 6 }))
+        ));
     }
 }

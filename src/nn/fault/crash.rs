@@ -5,7 +5,8 @@
 //! lies below the rate. So a higher rate crashes a superset of the neurons, and the rate of one layer leaves the patterns of
 //! the others alone: differences between rates are not noise.
 
-use crate::nn::examples::Examples;
+use crate::nn::crash_rates::{CrashRatesError, check_crash_rates};
+use crate::nn::examples::{Examples, ExamplesError};
 use crate::nn::executor::{Executor, argmax};
 use crate::nn::random::Stream;
 use crate::nn::real::Real;
@@ -42,38 +43,12 @@ pub struct CrashRow {
 /// A crash campaign that cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CrashCampaignError {
-    /// One rate per layer is needed, the input and the output included.
-    #[error("take {got} crash rates for a network of {want} layers counting its input: give {want}")]
-    Count {
-        /// Rates given.
-        got: usize,
-        /// Layers, the input counted.
-        want: usize,
-    },
-    /// A rate is no probability.
-    #[error("take {rate} as the crash rate of layer {layer}: give a number from 0 to 1")]
-    Rate {
-        /// Layer number, 0 for the input.
-        layer: usize,
-        /// The rate given.
-        rate: f64,
-    },
+    /// The rates are not one probability per layer.
+    #[error(transparent)]
+    Rates(#[from] CrashRatesError),
     /// The examples do not fit the network.
-    #[error("run examples of {got} features through a network of {want} inputs: use the data it was trained on")]
-    Features {
-        /// Features of an example.
-        got: usize,
-        /// Inputs of the network.
-        want: usize,
-    },
-    /// There are labels, but not one per example.
-    #[error("compare {examples} examples with {labels} labels: give one label per example, or none")]
-    Labels {
-        /// Number of examples.
-        examples: usize,
-        /// Number of labels.
-        labels: usize,
-    },
+    #[error(transparent)]
+    Examples(#[from] ExamplesError),
 }
 
 /// Runs the examples numbered `first..` of `examples` (so that a caller can cut a campaign into parts; the pattern of an example
@@ -87,7 +62,8 @@ pub fn crash_rows<T: Real>(
     first: usize,
     campaign: &CrashCampaign,
 ) -> Result<Vec<CrashRow>, CrashCampaignError> {
-    check(executor, examples, campaign)?;
+    check_crash_rates(&campaign.rates, executor.depth() + 1)?;
+    examples.fit(executor.inputs())?;
     let row = |r: usize| crash_row(executor, examples.row(r), examples.labels.get(r).copied(), first + r, campaign);
     Ok((0..examples.rows()).into_par_iter().map(row).collect())
 }
@@ -170,27 +146,6 @@ fn crash<T: Real>(
             }
         }
     }
-}
-
-fn check<T: Real>(
-    executor: &Executor<T>,
-    examples: &Examples,
-    campaign: &CrashCampaign,
-) -> Result<(), CrashCampaignError> {
-    let want = executor.depth() + 1;
-    if campaign.rates.len() != want {
-        return Err(CrashCampaignError::Count { got: campaign.rates.len(), want });
-    }
-    if let Some((layer, rate)) = campaign.rates.iter().enumerate().find(|(_, p)| !(0.0..=1.0).contains(*p)) {
-        return Err(CrashCampaignError::Rate { layer, rate: *rate });
-    }
-    if examples.features != executor.inputs() {
-        return Err(CrashCampaignError::Features { got: examples.features, want: executor.inputs() });
-    }
-    if !examples.labels.is_empty() && examples.labels.len() != examples.rows() {
-        return Err(CrashCampaignError::Labels { examples: examples.rows(), labels: examples.labels.len() });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -315,11 +270,11 @@ mod tests {
         let (weights, mut examples) = setting(Activation::relu(), &[6], 2);
         let executor = Executor::<f32>::new(&weights, None).expect("fits");
         let run = |e: &Examples, rates: &[f64]| crash_rows(&executor, e, 0, &campaign(rates, 1)).err();
-        assert_eq!(run(&examples, &[0.1]), Some(CrashCampaignError::Count { got: 1, want: 3 }));
-        assert_eq!(run(&examples, &[0.0, -0.1, 0.0]), Some(CrashCampaignError::Rate { layer: 1, rate: -0.1 }));
+        assert_eq!(run(&examples, &[0.1]), Some(CrashRatesError::Count { got: 1, want: 3 }.into()));
+        assert_eq!(run(&examples, &[0.0, -0.1, 0.0]), Some(CrashRatesError::Rate { layer: 1, rate: -0.1 }.into()));
         examples.labels.clear();
         assert_eq!(run(&examples, &[0.0; 3]), None);
         examples.features = 2;
-        assert_eq!(run(&examples, &[0.0; 3]), Some(CrashCampaignError::Features { got: 2, want: 4 }));
+        assert_eq!(run(&examples, &[0.0; 3]), Some(ExamplesError::Features { got: 2, want: 4 }.into()));
     }
 }

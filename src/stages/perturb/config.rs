@@ -86,6 +86,41 @@ choice! {
     }
 }
 
+/// The keys of an attack that say what it does, wherever in a spec they stand.
+pub(crate) struct AttackKeys<'a> {
+    pub(crate) name: Method,
+    pub(crate) steps: Count,
+    pub(crate) step: Option<Positive>,
+    pub(crate) random_start: bool,
+    pub(crate) restarts: usize,
+    pub(crate) label: Target,
+    pub(crate) clip: &'a [f32],
+}
+
+impl AttackKeys<'_> {
+    /// The attack, without its sizes.
+    pub(crate) fn attack(&self, seed: u64) -> Attack {
+        let step = self.step.map_or(Step::Relative(2.5 / self.steps.0 as f64), |step| Step::Absolute(step.0));
+        let method = match self.name {
+            Method::Fgsm => attack::Method::Fgsm,
+            Method::Pgd => attack::Method::Pgd(Pgd {
+                steps: self.steps.size(),
+                step,
+                random_start: self.random_start,
+                restarts: self.restarts,
+            }),
+            Method::Gaussian => attack::Method::Gaussian,
+            Method::Uniform => attack::Method::Uniform,
+        };
+        let class = match self.label {
+            Target::True => AttackedClass::True,
+            Target::Predicted => AttackedClass::Predicted,
+        };
+        let clip = if let [lo, hi] = self.clip { Some((*lo, *hi)) } else { None };
+        Attack { method, class, clip, seed }
+    }
+}
+
 impl AttackTable {
     /// The sizes, ascending, each once.
     pub(super) fn sizes(&self) -> Vec<f64> {
@@ -115,24 +150,16 @@ impl AttackTable {
 
     /// The attack, without its sizes.
     pub(super) fn plan(&self, seed: u64) -> Attack {
-        let step = self.step.map_or(Step::Relative(2.5 / self.steps.0 as f64), |step| Step::Absolute(step.0));
-        let method = match self.name {
-            Method::Fgsm => attack::Method::Fgsm,
-            Method::Pgd => attack::Method::Pgd(Pgd {
-                steps: self.steps.size(),
-                step,
-                random_start: self.random_start,
-                restarts: self.restarts.size(),
-            }),
-            Method::Gaussian => attack::Method::Gaussian,
-            Method::Uniform => attack::Method::Uniform,
+        let keys = AttackKeys {
+            name: self.name,
+            steps: self.steps,
+            step: self.step,
+            random_start: self.random_start,
+            restarts: self.restarts.size(),
+            label: self.label,
+            clip: &self.clip,
         };
-        let class = match self.label {
-            Target::True => AttackedClass::True,
-            Target::Predicted => AttackedClass::Predicted,
-        };
-        let clip = if let [lo, hi] = self.clip.as_slice() { Some((*lo, *hi)) } else { None };
-        Attack { method, class, clip, seed }
+        keys.attack(seed)
     }
 
     /// The keys that have an effect.

@@ -10,6 +10,7 @@ use duress_cache::{Artifact, Table, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 
+pub(crate) use config::AttackKeys;
 pub use config::{AttackTable, Method, Perturb, Target};
 
 use super::artifact::{self, DataFact};

@@ -5,12 +5,12 @@ use duress_engine::input::Input;
 use duress_engine::spec::{Count, Defined, Fraction, FromSpec, NonNegative, Positive, Seed};
 use duress_engine::{choice, config};
 
-use crate::nn::attack::{self, Attack, AttackedClass, Pgd};
+use crate::nn::attack::Attack;
 use crate::nn::train as nn;
 use crate::stages::artifact::{Dataset, Mask, Weights};
 use crate::stages::crash::Crash;
 use crate::stages::model::Model;
-use crate::stages::perturb::{Method, Target};
+use crate::stages::perturb::{AttackKeys, Method, Target};
 
 config! {
     /// Trains a network by gradient descent.
@@ -285,27 +285,16 @@ impl Optimizer {
 impl Adversarial {
     /// The attack, without its size.
     pub(super) fn plan(&self, seed: u64) -> Attack {
-        let step = match self.step {
-            Some(step) => attack::Step::Absolute(step.0),
-            None => attack::Step::Relative(2.5 / self.steps.0 as f64),
+        let keys = AttackKeys {
+            name: self.attack,
+            steps: self.steps,
+            step: self.step,
+            random_start: self.random_start,
+            restarts: 1,
+            label: self.label,
+            clip: &self.clip,
         };
-        let method = match self.attack {
-            Method::Fgsm => attack::Method::Fgsm,
-            Method::Pgd => attack::Method::Pgd(Pgd {
-                steps: self.steps.size(),
-                step,
-                random_start: self.random_start,
-                restarts: 1,
-            }),
-            Method::Gaussian => attack::Method::Gaussian,
-            Method::Uniform => attack::Method::Uniform,
-        };
-        let class = match self.label {
-            Target::True => AttackedClass::True,
-            Target::Predicted => AttackedClass::Predicted,
-        };
-        let clip = if let [lo, hi] = self.clip.as_slice() { Some((*lo, *hi)) } else { None };
-        Attack { method, class, clip, seed }
+        keys.attack(seed)
     }
 
     /// The keys that have an effect; nothing where the share is 0.
