@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::spec::{
-    AxisValue, Fault, Faults, Node, Record, Reference, Span, Spec, Value, definition_names, nearest, placeholders,
-    substitute,
+    AxisValue, DefinitionTable, Fault, Faults, Node, Record, Reference, Span, Spec, Value, definition_names, nearest,
+    placeholders, substitute,
 };
 
 /// How many stage instances a study may have, exclusions aside: a plan holds all of them in memory.
@@ -77,6 +77,23 @@ impl<'a> Lookup<'a> {
             }
         }
         axes
+    }
+
+    /// The faults of definitions that no section names: nothing else would ever look into them.
+    pub(super) fn unused_definitions(&self) -> Vec<Fault> {
+        let mut named: Vec<&Node> = Vec::new();
+        for section in &self.spec.sections {
+            for (kind, name) in definition_names(&section.kind.record(), &section.table) {
+                named.extend(self.possible_definitions(kind, &name));
+            }
+        }
+        let unused = |table: &&DefinitionTable| !named.iter().any(|node| std::ptr::eq(*node, &raw const table.table));
+        let fault = |table: &DefinitionTable| {
+            let message = format!("no stage names `[{}.{}]`", table.section, table.name);
+            Fault::new("unused-definition", table.name_span, message, "not used")
+                .help(format!("write `{} = \"{}\"` in a stage, or drop the table", table.section, table.name))
+        };
+        self.spec.definitions.iter().filter(unused).map(fault).collect()
     }
 
     /// The table of the definition `[section.name]`.

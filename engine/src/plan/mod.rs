@@ -142,6 +142,10 @@ fn compile_collecting(spec: Spec, faults: &mut Faults) -> Option<Plan> {
     }
     let axes = section_axes(&lookup, &grid);
     views::check(&spec, &axes, &instances, faults);
+    if faults.is_empty() {
+        // A misspelt name has told of its table already.
+        faults.extend(lookup.unused_definitions());
+    }
     let graph = graph(&instances);
     let Spec { source, study, figures, expects, .. } = spec;
     Some(Plan { source, study, instances, graph, axes, figures, expects })
