@@ -8,6 +8,7 @@ pub mod arch;
 pub mod dense;
 pub mod graph;
 pub mod init;
+pub mod kernel;
 pub mod op;
 pub mod random;
 pub mod real;

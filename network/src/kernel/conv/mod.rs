@@ -1,0 +1,16 @@
+//! Two-dimensional convolutions: values, gradient of the input, gradient of the weights.
+//!
+//! Direct, without a matrix of patches: each image is given its border of zeros in scratch memory, and the taps of the
+//! kernel become offsets into it. Weights are `[output][input of its group][row][column]`, as `PyTorch` has them.
+
+mod backward_input;
+mod backward_weight;
+mod forward;
+mod geometry;
+#[cfg(test)]
+mod tests;
+
+pub use backward_input::{PackedBackward, backward_input};
+pub use backward_weight::backward_weight;
+pub use forward::{PackedForward, forward};
+pub use geometry::Convolution;

@@ -1,0 +1,380 @@
+//! Batch and layer normalisation.
+//!
+//! A batch's statistics are a fixed tree: numbers of an image are added in eight interleaved chains, images in order, with
+//! the pairwise update of Chan, Golub and `LeVeque` (1983), which does not cancel where the mean is large.
+#![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
+
+use super::elementwise::How;
+use super::instruction_set::Work;
+use super::simd::Simd;
+use super::spread::with_scratch;
+
+/// Channels whose sums are kept in registers together.
+const BLOCK: usize = 16;
+/// Interleaved chains of a sum.
+const CHAINS: usize = 8;
+
+/// Mean and biased variance of each channel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Variances, divided by the count.
+    pub variance: Vec<f64>,
+    /// Numbers per channel.
+    pub count: usize,
+}
+
+/// For each channel of `c`, the sum of `f(channel, place, number's index)` over the places of an image; at most [`BLOCK`]
+/// channels at a time, so that LLVM turns the inner loop into vectors.
+#[inline(always)]
+fn sums<const N: usize>(len: usize, c: usize, out: [&mut [f32]; N], f: impl Fn(usize, usize) -> [f32; N]) {
+    let mut out = out;
+    let places = len / c;
+    for first in (0..c).step_by(BLOCK) {
+        let lanes = BLOCK.min(c - first);
+        let mut acc = [[[0.0f32; BLOCK]; CHAINS]; N];
+        if lanes == BLOCK {
+            chains::<N>(places, c, first, BLOCK, &mut acc, &f);
+        } else {
+            chains::<N>(places, c, first, lanes, &mut acc, &f);
+        }
+        for (out, acc) in out.iter_mut().zip(&acc) {
+            for (lane, to) in out[first..first + lanes].iter_mut().enumerate() {
+                let pair = |i: usize| acc[i][lane] + acc[i + 1][lane];
+                *to = (pair(0) + pair(2)) + (pair(4) + pair(6));
+            }
+        }
+    }
+}
+#[inline(always)]
+fn chains<const N: usize>(
+    places: usize,
+    c: usize,
+    first: usize,
+    lanes: usize,
+    acc: &mut [[[f32; BLOCK]; CHAINS]; N],
+    f: &impl Fn(usize, usize) -> [f32; N],
+) {
+    let mut add = |chain: usize, place: usize| {
+        for lane in 0..lanes {
+            let value = f(first + lane, place * c + first + lane);
+            for (acc, value) in acc.iter_mut().zip(value) {
+                acc[chain][lane] += value;
+            }
+        }
+    };
+    let whole = places / CHAINS * CHAINS;
+    for place in (0..whole).step_by(CHAINS) {
+        for chain in 0..CHAINS {
+            add(chain, place + chain);
+        }
+    }
+    for place in whole..places {
+        add(place - whole, place);
+    }
+}
+
+/// Sums of an image, or of the images of a batch, over the threads: `work` fills `n c` numbers for each image.
+fn per_image(how: How, images: usize, per: usize, work: impl Fn(usize, &mut [f32]) + Sync, then: impl FnOnce(&[f32])) {
+    with_scratch(images * per, |partial| {
+        let share = how.1.share(images, 16, 1);
+        how.1.chunks(partial, share * per, |chunk, partial| {
+            for (i, sums) in partial.chunks_exact_mut(per).enumerate() {
+                work(chunk * share + i, sums);
+            }
+        });
+        then(partial);
+    });
+}
+
+/// Mean and variance of each of `c` channels over all places of all `images` images in `x`.
+///
+/// # Panics
+/// If `x` does not consist of such images.
+#[must_use]
+pub fn statistics(how: How, x: &[f32], images: usize, c: usize) -> Statistics {
+    let mut all = Statistics { mean: vec![0.0; c], variance: vec![0.0; c], count: 0 };
+    if x.is_empty() {
+        return all;
+    }
+    let len = x.len() / images;
+    assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images of c channels");
+    let places = len / c;
+    let work = |i: usize, sums: &mut [f32]| how.0.run(Moments { x: &x[i * len..][..len], c, out: sums });
+    per_image(how, images, 2 * c, work, |partial| {
+        for sums in partial.chunks_exact(2 * c) {
+            let (n, m) = (all.count as f64, places as f64);
+            for (j, (mean, variance)) in all.mean.iter_mut().zip(&mut all.variance).enumerate() {
+                let delta = f64::from(sums[j]) - *mean;
+                *mean += delta * m / (n + m);
+                *variance += f64::from(sums[c + j]) + delta * delta * n * m / (n + m);
+            }
+            all.count += places;
+        }
+    });
+    let count = all.count as f64;
+    all.variance.iter_mut().for_each(|v| *v /= count);
+    all
+}
+
+/// Mean of each channel, then sum of squared differences to it.
+struct Moments<'a, 'b> {
+    x: &'a [f32],
+    c: usize,
+    out: &'b mut [f32],
+}
+
+impl Work for Moments<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { x, c, out } = self;
+        let (mean, square) = out.split_at_mut(c);
+        sums(x.len(), c, [&mut *mean], |_, at| [x[at]]);
+        let places = (x.len() / c) as f32;
+        for m in mean.iter_mut() {
+            *m /= places;
+        }
+        let mean = &*mean;
+        sums(x.len(), c, [square], |channel, at| {
+            let d = x[at] - mean[channel];
+            [d * d]
+        });
+    }
+}
+
+/// For each channel, the sum of `g` and of `g (x - mean)` over all images.
+///
+/// # Panics
+/// If `x` and `g` do not consist of such images.
+#[must_use]
+pub fn gradient_sums(how: How, x: &[f32], g: &[f32], images: usize, mean: &[f32]) -> [Vec<f64>; 2] {
+    let c = mean.len();
+    let mut totals = [vec![0.0; c], vec![0.0; c]];
+    if x.is_empty() {
+        return totals;
+    }
+    let len = x.len() / images;
+    assert!(images * len == x.len() && len.is_multiple_of(c) && g.len() == x.len(), "x and g consist of images");
+    let work = |i: usize, sums: &mut [f32]| {
+        how.0.run(GradientSums { x: &x[i * len..][..len], g: &g[i * len..][..len], mean, out: sums });
+    };
+    per_image(how, images, 2 * c, work, |partial| {
+        for sums in partial.chunks_exact(2 * c) {
+            for (total, sums) in totals.iter_mut().zip(sums.chunks_exact(c)) {
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(*sum));
+            }
+        }
+    });
+    totals
+}
+
+struct GradientSums<'a, 'b> {
+    x: &'a [f32],
+    g: &'a [f32],
+    mean: &'a [f32],
+    out: &'b mut [f32],
+}
+
+impl Work for GradientSums<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { x, g, mean, out } = self;
+        let (sum, product) = out.split_at_mut(mean.len());
+        sums(x.len(), mean.len(), [sum, product], |channel, at| [g[at], g[at] * (x[at] - mean[channel])]);
+    }
+}
+
+/// For each channel, the sum over all images and places: the gradient of a bias.
+///
+/// # Panics
+/// If `x` does not consist of such images.
+#[must_use]
+pub fn channel_sums(how: How, x: &[f32], images: usize, c: usize) -> Vec<f64> {
+    let mut totals = vec![0.0; c];
+    if x.is_empty() {
+        return totals;
+    }
+    let len = x.len() / images;
+    assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images of c channels");
+    let work = |i: usize, sums: &mut [f32]| how.0.run(Sums { x: &x[i * len..][..len], out: sums });
+    per_image(how, images, c, work, |partial| {
+        for image in partial.chunks_exact(c) {
+            totals.iter_mut().zip(image).for_each(|(total, sum)| *total += f64::from(*sum));
+        }
+    });
+    totals
+}
+
+struct Sums<'a, 'b> {
+    x: &'a [f32],
+    out: &'b mut [f32],
+}
+
+impl Work for Sums<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, c) = (self.x, self.out.len());
+        sums(x.len(), c, [self.out], |_, at| [x[at]]);
+    }
+}
+
+/// `dx = g a + b + x s` with three numbers for each channel, or added to `dx`: how a batch normalisation's gradient goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Combination<'a> {
+    /// Factor of the gradient.
+    pub a: &'a [f32],
+    /// Offset.
+    pub b: &'a [f32],
+    /// Factor of the input.
+    pub s: &'a [f32],
+}
+
+/// Applies the combination.
+///
+/// # Panics
+/// If the slices do not fit each other.
+pub fn combine((set, threads): How, by: &Combination<'_>, x: &[f32], g: &[f32], accumulate: bool, dx: &mut [f32]) {
+    let c = by.a.len();
+    assert!(x.len() == dx.len() && g.len() == dx.len() && by.b.len() == c && by.s.len() == c, "slices fit");
+    let share = threads.share(dx.len(), 1 << 14, c.max(1));
+    threads.chunks(dx, share, |i, dx| {
+        let (x, g) = (&x[i * share..][..dx.len()], &g[i * share..][..dx.len()]);
+        set.run(Combine { by: *by, x, g, accumulate, dx });
+    });
+}
+
+struct Combine<'a, 'b> {
+    by: Combination<'a>,
+    x: &'a [f32],
+    g: &'a [f32],
+    accumulate: bool,
+    dx: &'b mut [f32],
+}
+
+impl Work for Combine<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { by, x, g, accumulate, dx } = self;
+        let c = by.a.len();
+        for ((dx, x), g) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(g.chunks_exact(c)) {
+            let channels = dx.iter_mut().zip(x.iter().zip(g)).zip(by.a.iter().zip(by.b.iter().zip(by.s)));
+            for ((dx, (x, g)), (a, (b, s))) in channels {
+                let value = g * a + b + x * s;
+                *dx = if accumulate { *dx + value } else { value };
+            }
+        }
+    }
+}
+
+/// Normalises each row of `weight.len()` numbers: `(x - mean) / sqrt(variance + eps) weight + bias`.
+///
+/// # Panics
+/// If `x` and `y` are not equally long.
+pub fn layer_norm((_, threads): How, eps: f64, weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
+    let len = weight.len();
+    assert!(x.len() == y.len() && bias.len() == len, "x and y, weight and bias are equally long");
+    let share = threads.share(y.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1) * len;
+    threads.chunks(y, share, |i, y| {
+        for (x, y) in x[i * share..][..y.len()].chunks_exact(len).zip(y.chunks_exact_mut(len)) {
+            let (mean, inverse) = row_statistics(x, eps);
+            for ((x, y), (w, b)) in x.iter().zip(y).zip(weight.iter().zip(bias)) {
+                *y = (x - mean) * inverse * w + b;
+            }
+        }
+    });
+}
+
+/// Mean, and one over the standard deviation, of a row.
+fn row_statistics(x: &[f32], eps: f64) -> (f32, f32) {
+    let n = x.len() as f64;
+    let mean = x.iter().fold(0.0, |sum, x| sum + f64::from(*x)) / n;
+    let square = x.iter().fold(0.0, |sum, x| {
+        let d = f64::from(*x) - mean;
+        sum + d * d
+    });
+    (mean as f32, (1.0 / (square / n + eps).sqrt()) as f32)
+}
+
+/// Gradients of a layer normalisation: `dx` (or added to it), and those of weight and bias, added to theirs in the order of
+/// the rows.
+///
+/// # Panics
+/// If the slices do not fit each other.
+pub fn layer_norm_backward(
+    (_, threads): How,
+    (eps, weight): (f64, &[f32]),
+    (x, dy): (&[f32], &[f32]),
+    accumulate: bool,
+    dx: &mut [f32],
+    (dw, db): (&mut [f32], &mut [f32]),
+) {
+    let len = weight.len();
+    assert!(x.len() == dx.len() && dy.len() == dx.len() && dw.len() == len && db.len() == len, "slices fit");
+    let share = threads.share(dx.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1) * len;
+    threads.chunks(dx, share, |i, dx| {
+        let (x, dy) = (&x[i * share..][..dx.len()], &dy[i * share..][..dx.len()]);
+        for ((x, dy), dx) in x.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {
+            layer_norm_row(eps, weight, x, dy, accumulate, dx);
+        }
+    });
+    for (x, dy) in x.chunks_exact(len).zip(dy.chunks_exact(len)) {
+        let (mean, inverse) = row_statistics(x, eps);
+        for ((x, dy), (dw, db)) in x.iter().zip(dy).zip(dw.iter_mut().zip(db.iter_mut())) {
+            *dw += dy * (x - mean) * inverse;
+            *db += dy;
+        }
+    }
+}
+
+/// `dx = inverse (g - mean(g) - z mean(g z))` with `g = dy weight` and the normalised `z`.
+fn layer_norm_row(eps: f64, weight: &[f32], x: &[f32], dy: &[f32], accumulate: bool, dx: &mut [f32]) {
+    let (mean, inverse) = row_statistics(x, eps);
+    let (mut sum, mut product) = (0.0f64, 0.0f64);
+    for ((x, dy), w) in x.iter().zip(dy).zip(weight) {
+        let g = f64::from(dy * w);
+        sum += g;
+        product += g * f64::from((x - mean) * inverse);
+    }
+    let n = x.len() as f64;
+    let (sum, product) = ((sum / n) as f32, (product / n) as f32);
+    for ((dx, x), (dy, w)) in dx.iter_mut().zip(x).zip(dy.iter().zip(weight)) {
+        let value = inverse * (dy * w - sum - (x - mean) * inverse * product);
+        *dx = if accumulate { *dx + value } else { value };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::instruction_set::InstructionSet;
+    use super::super::spread::Threads;
+    use super::*;
+    use crate::random::Stream;
+
+    #[test]
+    fn statistics_are_those_of_two_passes_in_double_precision_with_the_same_bits_everywhere() {
+        for (images, places, c) in [(1, 1, 1), (5, 33, 3), (3, 64, 16), (7, 9, 35), (60, 1, 20)] {
+            let mut x = vec![0.0; images * places * c];
+            Stream::new(1, "norm", &[c as u64]).fill_normal(&mut x, 300.0, 0.5);
+            let reference = statistics((InstructionSet::detect(), Threads::Pool), &x, images, c);
+            for set in InstructionSet::available() {
+                assert_eq!(statistics((set, Threads::One), &x, images, c), reference);
+            }
+            let n = (images * places) as f64;
+            for j in 0..c {
+                let of =
+                    |f: &dyn Fn(f64) -> f64| x.iter().skip(j).step_by(c).map(|v| f(f64::from(*v))).sum::<f64>() / n;
+                let mean = of(&|v| v);
+                let variance = of(&|v| (v - mean) * (v - mean));
+                assert!((reference.mean[j] - mean).abs() < 1e-4, "{} {mean}", reference.mean[j]);
+                assert!((reference.variance[j] - variance).abs() < 1e-4 * variance + 1e-9);
+            }
+            let sums = channel_sums((InstructionSet::detect(), Threads::Pool), &x, images, c);
+            assert!(sums.iter().zip(&reference.mean).all(|(s, m)| (s / n - m).abs() < 1e-3));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Pooling: the largest number or the mean of each window, channel by channel.
+#![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
+
+use super::elementwise::How;
+use super::instruction_set::Work;
+use super::simd::Simd;
+
+/// Channels whose running maxima are kept together.
+const BLOCK: usize = 64;
+
+/// A pooling of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pooling {
+    /// Height, width, channels of what it reads.
+    pub input: [usize; 3],
+    /// Height and width of what it gives.
+    pub output: [usize; 2],
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Distance of neighbouring windows, down and across.
+    pub stride: [usize; 2],
+    /// Rows above, columns left of the image that windows begin in.
+    pub padding: [usize; 2],
+    /// Largest or mean.
+    pub kind: Kind,
+}
+
+/// What is kept of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The largest number; NaN is larger than all.
+    Max,
+    /// The sum over the window, divided by its area within the image.
+    Mean,
+    /// The sum over the window, divided by its area with the padding (`[bottom, right]` rows and columns of it).
+    MeanOfPadded([usize; 2]),
+}
+
+impl Pooling {
+    /// One window over the whole image.
+    #[must_use]
+    pub fn global(input: [usize; 3]) -> Self {
+        let kernel = [input[0], input[1]];
+        Self { input, output: [1, 1], kernel, stride: kernel, padding: [0, 0], kind: Kind::Mean }
+    }
+
+    fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    fn output_len(&self) -> usize {
+        self.output[0] * self.output[1] * self.input[2]
+    }
+
+    /// First and last but one place in direction `i` of window `o`, and its extent with padding.
+    fn span(&self, i: usize, o: usize) -> (usize, usize, usize) {
+        let first = o * self.stride[i];
+        let from = first.saturating_sub(self.padding[i]);
+        let to = (first + self.kernel[i]).saturating_sub(self.padding[i]).min(self.input[i]);
+        let padded = match self.kind {
+            Kind::MeanOfPadded(after) => {
+                (first + self.kernel[i]).min(self.input[i] + self.padding[i] + after[i]) - first
+            }
+            _ => to.saturating_sub(from),
+        };
+        (from, to.max(from), padded)
+    }
+
+    /// Calls `f(output pixel, rows, columns, divisor)` for every window.
+    #[inline(always)]
+    fn windows(&self, mut f: impl FnMut(usize, (usize, usize), (usize, usize), f32)) {
+        for oy in 0..self.output[0] {
+            let (top, bottom, height) = self.span(0, oy);
+            for ox in 0..self.output[1] {
+                let (left, right, width) = self.span(1, ox);
+                f(oy * self.output[1] + ox, (top, bottom), (left, right), (height * width).max(1) as f32);
+            }
+        }
+    }
+}
+
+/// The pooled images `y` of the images `x`.
+///
+/// # Panics
+/// If `x` and `y` do not hold equally many images of the pooling's sizes.
+pub fn forward((set, threads): How, pool: &Pooling, x: &[f32], y: &mut [f32]) {
+    let (input, output) = (pool.input_len(), pool.output_len());
+    if input * output == 0 {
+        return;
+    }
+    assert_eq!(x.len() / input, y.len() / output, "equally many images");
+    let share = threads.share(y.len() / output, 16, 1);
+    threads.chunks(y, share * output, |chunk, y| {
+        let x = &x[chunk * share * input..];
+        for (x, y) in x.chunks_exact(input).zip(y.chunks_exact_mut(output)) {
+            set.run(Forward { pool, x, y });
+        }
+    });
+}
+
+struct Forward<'a, 'b> {
+    pool: &'a Pooling,
+    x: &'a [f32],
+    y: &'b mut [f32],
+}
+
+impl Work for Forward<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { pool, x, y } = self;
+        let [_, width, c] = pool.input;
+        let max = pool.kind == Kind::Max;
+        pool.windows(|pixel, (top, bottom), (left, right), divisor| {
+            let out = &mut y[pixel * c..][..c];
+            out.fill(if max { f32::NEG_INFINITY } else { 0.0 });
+            for row in top..bottom {
+                for place in x[(row * width + left) * c..(row * width + right) * c].chunks_exact(c) {
+                    let channels = out.iter_mut().zip(place);
+                    if max {
+                        // The negation lets NaN through.
+                        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is larger than all")]
+                        channels.for_each(|(y, x)| *y = if !(*x <= *y) && !y.is_nan() { *x } else { *y });
+                    } else {
+                        channels.for_each(|(y, x)| *y += x);
+                    }
+                }
+            }
+            if !max {
+                for y in out {
+                    *y /= divisor;
+                }
+            }
+        });
+    }
+}
+
+/// The gradient `dx` of the input from that of the output, or added to `dx`; of equal maxima the first one takes all.
+///
+/// # Panics
+/// If the slices do not hold equally many images of the pooling's sizes.
+pub fn backward((set, threads): How, pool: &Pooling, x: &[f32], dy: &[f32], accumulate: bool, dx: &mut [f32]) {
+    let (input, output) = (pool.input_len(), pool.output_len());
+    if input == 0 {
+        return;
+    }
+    assert!(x.len() == dx.len() && dy.len() / output.max(1) == dx.len() / input, "equally many images");
+    let share = threads.share(dx.len() / input, 16, 1);
+    threads.chunks(dx, share * input, |chunk, dx| {
+        let (x, dy) = (&x[chunk * share * input..], &dy[chunk * share * output..]);
+        let images = dx.chunks_exact_mut(input).zip(x.chunks_exact(input)).zip(dy.chunks_exact(output));
+        for ((dx, x), dy) in images {
+            if !accumulate {
+                dx.fill(0.0);
+            }
+            set.run(Backward { pool, x, dy, dx });
+        }
+    });
+}
+
+struct Backward<'a, 'b> {
+    pool: &'a Pooling,
+    x: &'a [f32],
+    dy: &'a [f32],
+    dx: &'b mut [f32],
+}
+
+impl Work for Backward<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { pool, x, dy, dx } = self;
+        let [_, width, c] = pool.input;
+        pool.windows(|pixel, rows, columns, divisor| {
+            let dy = &dy[pixel * c..][..c];
+            if pool.kind == Kind::Max {
+                for first in (0..c).step_by(BLOCK) {
+                    max_backward(x, &dy[first..c.min(first + BLOCK)], dx, (width, c, first), rows, columns);
+                }
+                return;
+            }
+            for row in rows.0..rows.1 {
+                for place in dx[(row * width + columns.0) * c..(row * width + columns.1) * c].chunks_exact_mut(c) {
+                    place.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy / divisor);
+                }
+            }
+        });
+    }
+}
+
+/// Finds the first maximum of each channel of a block, and gives it the gradient.
+#[inline(always)]
+fn max_backward(
+    x: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    (width, c, first): (usize, usize, usize),
+    rows: (usize, usize),
+    columns: (usize, usize),
+) {
+    let (mut best, mut at) = ([f32::NEG_INFINITY; BLOCK], [u32::MAX; BLOCK]);
+    for row in rows.0..rows.1 {
+        for column in columns.0..columns.1 {
+            let place = (row * width + column) * c + first;
+            let channels = x[place..][..dy.len()].iter().zip(best.iter_mut().zip(&mut at));
+            for (x, (best, at)) in channels {
+                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is larger than all")]
+                let wins = (!(*x <= *best) && !best.is_nan()) || *at == u32::MAX;
+                *best = if wins { *x } else { *best };
+                *at = if wins { place as u32 } else { *at };
+            }
+        }
+    }
+    for (i, (dy, at)) in dy.iter().zip(at).enumerate() {
+        if at != u32::MAX {
+            dx[at as usize + i] += dy;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::instruction_set::InstructionSet;
+    use super::super::spread::Threads;
+    use super::*;
+
+    fn pool(kind: Kind, padding: usize) -> Pooling {
+        let output = if padding == 0 { [1, 2] } else { [2, 3] };
+        Pooling { input: [3, 4, 1], output, kernel: [2, 2], stride: [2, 2], padding: [padding; 2], kind }
+    }
+
+    #[test]
+    fn windows_give_their_largest_and_their_mean() {
+        let x: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        for set in InstructionSet::available() {
+            let how = (set, Threads::One);
+            let run = |kind, padding| {
+                let p = pool(kind, padding);
+                let mut y = vec![0.0; p.output_len()];
+                forward(how, &p, &x, &mut y);
+                y
+            };
+            assert_eq!(run(Kind::Max, 0), [5.0, 7.0]);
+            assert_eq!(run(Kind::Mean, 0), [2.5, 4.5]);
+            assert_eq!(run(Kind::Max, 1), [0.0, 2.0, 3.0, 8.0, 10.0, 11.0]);
+            assert_eq!(run(Kind::Mean, 1), [0.0, 1.5, 3.0, 6.0, 7.5, 9.0]);
+            assert_eq!(run(Kind::MeanOfPadded([1, 1]), 1), [0.0, 0.75, 0.75, 3.0, 7.5, 4.5]);
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_maxima_takes_the_gradient_and_nan_wins() {
+        let how = (InstructionSet::detect(), Threads::One);
+        let p = pool(Kind::Max, 0);
+        let mut dx = [0.0; 12];
+        backward(how, &p, &[1.0; 12], &[3.0, 4.0], false, &mut dx);
+        assert_eq!((dx[0], dx[2]), (3.0, 4.0));
+        let mut x = [1.0; 12];
+        x[5] = f32::NAN;
+        let mut y = [0.0; 2];
+        forward(how, &p, &x, &mut y);
+        assert!(y[0].is_nan() && (y[1] - 1.0).abs() < 1e-9);
+        backward(how, &p, &x, &[3.0, 4.0], false, &mut dx);
+        assert_eq!((dx[0], dx[5]), (0.0, 3.0));
+    }
+}
