@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod arch;
 pub mod dense;
+pub mod files;
 pub mod graph;
 pub mod init;
 pub mod kernel;

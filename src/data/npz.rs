@@ -1,12 +1,11 @@
 //! `npz`: arrays of a `NumPy` archive (`np.savez`), one of rows and one of labels or targets.
 //!
-//! The archive is read by `npyz`; the arrays' own headers are read here, since they come from anywhere and may claim any
-//! size. Nothing is unpickled.
+//! The arrays' headers are read here, since they come from anywhere and may claim any size. Nothing is unpickled.
 
 use std::io::{Cursor, Read};
 
-use npyz::npz::NpzArchive;
 use serde::{Deserialize, Serialize};
+use zip::ZipArchive;
 
 use super::decoded::{Answers, Decoded, Values};
 use super::error::DataError;
@@ -58,7 +57,7 @@ enum Kind {
 
 /// Decodes the archive.
 pub(super) fn decode(file: &str, raw: &[u8], arrays: &Arrays) -> Result<Decoded, DataError> {
-    let mut archive = NpzArchive::new(Cursor::new(raw))
+    let mut archive = ZipArchive::new(Cursor::new(raw))
         .map_err(|error| DataError::malformed(file, format!("it is no NumPy archive ({error})")))?;
     let limit = raw.len().saturating_mul(MAX_RATIO);
     let x = read(file, &mut archive, &arrays.x, limit)?;
@@ -95,18 +94,17 @@ pub(super) fn check_features(file: &str, found: usize, claimed: Option<usize>) -
 }
 
 /// Reads one array, taking memory in proportion to `limit` at most.
-fn read(file: &str, archive: &mut NpzArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> Result<Array, DataError> {
+fn read(file: &str, archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> Result<Array, DataError> {
     let bad = |problem: String| DataError::malformed(file, format!("array `{name}` {problem}"));
-    let mut names: Vec<String> = archive.array_names().map(String::from).collect();
+    let files = archive.file_names().filter_map(Result::ok);
+    let mut names: Vec<String> = files.filter_map(|file| file.strip_suffix(".npy").map(str::to_owned)).collect();
     names.sort_unstable();
     if !names.iter().any(|present| present == name) {
         let problem = format!("there is no array `{name}`; it holds {}", names.join(", "));
         return Err(DataError::malformed_with(file, problem, "name the arrays by `x = ...` and `y = ...`"));
     }
-    let mut entry = archive
-        .zip_archive()
-        .by_name(&npyz::npz::file_name_from_array_name(name))
-        .map_err(|error| bad(format!("cannot be unpacked ({error})")))?;
+    let mut entry =
+        archive.by_name(&format!("{name}.npy")).map_err(|error| bad(format!("cannot be unpacked ({error})")))?;
     let cut = |error: std::io::Error| bad(format!("breaks off or is garbled ({error})"));
     let header = read_header(&mut entry).map_err(cut)?;
     let (shape, element) = parse_header(&header).map_err(bad)?;
@@ -255,15 +253,13 @@ mod tests {
     }
 
     fn archive(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
-        let mut writer = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
         for (name, raw) in entries {
-            writer
-                .zip_writer()
-                .start_file(format!("{name}.npy"), npyz::zip::write::FileOptions::default())
-                .expect("memory");
-            writer.zip_writer().write_all(raw).expect("memory");
+            writer.start_file(format!("{name}.npy"), options).expect("memory");
+            writer.write_all(raw).expect("memory");
         }
-        writer.zip_writer().finish().expect("memory").into_inner()
+        writer.finish().expect("memory").into_inner()
     }
 
     fn f4(shape: &str, numbers: &[f32]) -> Vec<u8> {
@@ -277,19 +273,10 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_written_by_npyz_is_read() {
-        use npyz::WriterBuilder;
-        let mut writer = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
-        let mut put = |name, shape: &[u64], values: &[u8]| {
-            let array = writer.array(name, npyz::zip::write::FileOptions::default()).expect("memory");
-            let mut array = array.default_dtype().shape(shape).begin_nd().expect("memory");
-            array.extend(values.iter().copied()).expect("memory");
-            array.finish().expect("memory");
-        };
-        put("x", &[2, 2, 2], &[0, 255, 3, 4, 5, 6, 7, 8]);
-        put("y", &[2], &[1, 0]);
-        let raw = writer.zip_writer().finish().expect("memory").into_inner();
-        let read = decode("mine", &raw, &Arrays::default()).expect("intact");
+    fn an_archive_that_numpy_wrote_is_read() {
+        // np.savez(file, x=np.array([0, 255, 3, 4, 5, 6, 7, 8], "u1").reshape(2, 2, 2), y=np.array([1, 0], "u1"))
+        let raw = include_bytes!("testdata/numpy.npz");
+        let read = decode("mine", raw, &Arrays::default()).expect("intact");
         assert_eq!(read.shape, [2, 2]);
         assert_eq!(read.values, Values::Codes { codes: vec![0, 255, 3, 4, 5, 6, 7, 8], max: 255 });
         assert_eq!(read.answers, Answers::Classes { labels: vec![1, 0], classes: 2 });

@@ -1,0 +1,122 @@
+//! Files cut short and files with wrong bits: an error or harmless numbers, never a panic, never more memory than their size
+//! allows, never long.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use duress_network::files;
+use duress_network::random::Stream;
+
+/// Counts what the current thread holds.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    // While a thread ends its counters are gone, and nobody reads them.
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
+    });
+}
+
+#[expect(unsafe_code, reason = "a global allocator is unsafe to implement; this one hands everything to the system's")]
+// SAFETY: every call is passed on to `System` unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const FIXTURES: [&str; 9] = [
+    "tiny.pt",
+    "types.pt",
+    "tiny-legacy.pt",
+    "tiny-tar.pt",
+    "types.safetensors",
+    "tiny.npz",
+    "odd.npz",
+    "tiny.h5",
+    "tiny.onnx",
+];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// File `index` made from `intact`: cut short, or up to eight bytes flipped, set or replaced.
+fn damaged(intact: &[u8], name: &str, index: u64) -> Vec<u8> {
+    let mut stream = Stream::new(index, name, &[]);
+    let mut below = |limit: usize| (stream.next_u64() % limit as u64) as usize;
+    let mut content = intact.to_vec();
+    if index % 2 == 0 {
+        content.truncate(below(content.len()));
+        return content;
+    }
+    for _ in 0..=below(8) {
+        // Every other change falls into the head, where the structure of most formats lies.
+        let reach = if below(2) == 0 { content.len() } else { content.len().min(1024) };
+        let at = below(reach);
+        content[at] = match below(4) {
+            0 => 0xff,
+            1 => below(256) as u8,
+            _ => content[at] ^ (1 << below(8)),
+        };
+    }
+    content
+}
+
+/// Reads `count` damaged files of each format.
+fn survive(count: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged");
+    for name in FIXTURES {
+        let intact = std::fs::read(fixture(name)).unwrap();
+        files::read(&fixture(name)).unwrap();
+        let (mut read, mut worst, mut slowest) = (0, 0, Duration::ZERO);
+        for index in 0..count {
+            let content = damaged(&intact, name, index);
+            std::fs::write(&path, &content).unwrap();
+            let before = HELD.get();
+            PEAK.set(before);
+            let start = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| files::read(&path)));
+            slowest = slowest.max(start.elapsed());
+            let outcome = outcome.unwrap_or_else(|_| panic!("{name} {index}: a panic"));
+            read += u64::from(outcome.is_ok());
+            let taken = PEAK.get() - before;
+            worst = worst.max(taken);
+            // A deflated byte may stand for 1032, which become numbers of up to four times the size beside the original.
+            let allowed = (1 << 20) + 8 * 1032 * content.len() as isize;
+            assert!(taken <= allowed, "{name} {index}: {taken} bytes for a file of {}", content.len());
+        }
+        println!("{name}: {count} damaged files, {read} read, at most {worst} bytes and {slowest:?} each");
+        assert!(slowest < Duration::from_secs(5), "{name}: {slowest:?}");
+    }
+}
+
+#[test]
+fn damaged_files_of_every_format_are_survived() {
+    survive(300);
+}
+
+#[test]
+#[ignore = "45 000 files take a while"]
+fn thousands_of_damaged_files_of_every_format_are_survived() {
+    survive(5000);
+}
