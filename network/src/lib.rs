@@ -7,6 +7,8 @@ pub mod activation;
 pub mod arch;
 pub mod dense;
 pub mod files;
+pub mod device;
+pub mod executor;
 pub mod graph;
 pub mod init;
 pub mod kernel;
@@ -14,6 +16,7 @@ pub mod op;
 pub mod random;
 pub mod real;
 pub mod tensor;
+pub mod training;
 pub mod weights;
 
 pub use activation::Activation;

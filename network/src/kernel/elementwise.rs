@@ -82,6 +82,11 @@ fn zip3(a: &[f32], b: &[f32], y: &mut [f32], accumulate: bool, f: impl Fn(f32, f
     }
 }
 
+/// `g = 0` wherever not `y > 0`.
+pub fn rectify_gradient(how: How, y: &[f32], g: &mut [f32]) {
+    unary(how, y, g, |y, g| g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }));
+}
+
 /// `y = a + b`.
 pub fn add(how: How, a: &[f32], b: &[f32], y: &mut [f32]) {
     binary(how, a, b, y, |a, b, y| zip3(a, b, y, false, |a, b| a + b));
@@ -153,6 +158,25 @@ fn scale_shift_rows(
                 .for_each(|(((y, x), (scale, shift)), r)| *y = clipped(x * scale + shift + r, clip)),
         }
     }
+}
+
+/// `y = (x - mean) / std` with two numbers for each channel.
+///
+/// # Panics
+/// If the slices do not fit each other.
+pub fn normalise((set, threads): How, x: &[f32], mean: &[f32], std: &[f32], y: &mut [f32]) {
+    let c = mean.len();
+    assert!(x.len() == y.len() && std.len() == c, "x and y, mean and std are equally long");
+    let share = threads.share(y.len(), SHARE, c.max(1));
+    threads.chunks(y, share, |i, y| {
+        let x = &x[i * share..][..y.len()];
+        set.run(Loop(|| {
+            for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
+                let channels = y.iter_mut().zip(x).zip(mean.iter().zip(std));
+                channels.for_each(|((y, x), (mean, std))| *y = (x - mean) / std);
+            }
+        }));
+    });
 }
 
 /// `y += offset`, the same offset for every image.

@@ -1,10 +1,12 @@
 //! Matrix products.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
+use super::copy::{Strided, copy};
+use super::elementwise::How;
 use super::instruction_set::{InstructionSet, Work};
 use super::pack::Panels;
 use super::simd::Simd;
-use super::spread::Threads;
+use super::spread::{Threads, with_scratch};
 use super::tile::{Chain, Finish, Grid, Out, Start, sweep};
 
 /// Products per block of the summed index: a panel of that many rows stays in the first-level cache.
@@ -34,6 +36,62 @@ impl<'a> Matrix<'a> {
     #[must_use]
     pub const fn transposed(self) -> Self {
         Self { values: self.values, row_step: self.column_step, column_step: self.row_step }
+    }
+}
+
+/// Where a matrix is in a buffer: element `(r, c)` is at `offset + r row_step + c column_step`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// First element.
+    pub offset: usize,
+    /// Distance between rows.
+    pub row_step: usize,
+    /// Distance between columns.
+    pub column_step: usize,
+}
+
+impl Place {
+    /// A row-major matrix at the start of a buffer.
+    #[must_use]
+    pub const fn rows(columns: usize) -> Self {
+        Self { offset: 0, row_step: columns, column_step: 1 }
+    }
+
+    /// The transpose of a row-major matrix of `columns` columns at the start of a buffer.
+    #[must_use]
+    pub const fn transposed(columns: usize) -> Self {
+        Self { offset: 0, row_step: 1, column_step: columns }
+    }
+
+    /// The same, `offset` numbers further on.
+    #[must_use]
+    pub const fn at(self, offset: usize) -> Self {
+        Self { offset: self.offset + offset, ..self }
+    }
+}
+
+/// Products `c = a b`, or added to `c`, for matrices at regular distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Rows of `a` and `c`, columns of `a`, columns of `b` and `c`.
+    pub size: [usize; 3],
+    /// Any distances.
+    pub a: Place,
+    /// Rows or columns are contiguous.
+    pub b: Place,
+    /// Rows are contiguous.
+    pub c: Place,
+    /// Two nested loops: `(count, distance in a, in b, in c)`.
+    pub batch: [(usize, usize, usize, usize); 2],
+    /// Whether to add to `c`.
+    pub accumulate: bool,
+}
+
+impl Product {
+    /// One product.
+    #[must_use]
+    pub const fn one(size: [usize; 3], a: Place, b: Place, c: Place) -> Self {
+        Self { size, a, b, c, batch: [(1, 0, 0, 0); 2], accumulate: false }
     }
 }
 
@@ -147,24 +205,102 @@ pub fn matmul(
         let first = chunk * share;
         let around = Around { residual: around.residual.map(|r| &r[first * columns..]), ..*around };
         let a = Matrix { values: a.values.get(first * a.row_step..).unwrap_or(&[]), ..a };
-        set.run(Product { a, b, around, c });
+        set.run(Rows { rows: c.len() / columns, a, b, around, c, c_step: columns });
     });
 }
 
-struct Product<'a, 'b> {
+/// `y = x weight^T` for the row-major `rows x inputs` matrix `x` and `outputs x inputs` matrix `weight`, by way of the
+/// transposed result: that arranges `x` instead of `weight`. Then a bias per output and limits.
+///
+/// # Panics
+/// If a slice is not as long as its shape.
+pub fn linear_transposed(
+    how: How,
+    [rows, inputs, outputs]: [usize; 3],
+    weight: &[f32],
+    x: &[f32],
+    (bias, clip): (Option<&[f32]>, (f32, f32)),
+    y: &mut [f32],
+) {
+    assert!(weight.len() == outputs * inputs && x.len() == rows * inputs && y.len() == rows * outputs, "slices fit");
+    let packed = Packed::new(how.0, Matrix::rows(x, inputs).transposed(), inputs, rows);
+    with_scratch(outputs * rows, |turned| {
+        if let Some(bias) = bias {
+            for (row, bias) in turned.chunks_exact_mut(rows.max(1)).zip(bias) {
+                row.fill(*bias);
+            }
+        }
+        let around = Around { accumulate: bias.is_some(), clip, ..Around::default() };
+        matmul(how, outputs, Matrix::rows(weight, inputs), &packed, &around, turned);
+        let turn = Strided {
+            images: [rows * outputs; 2],
+            offset: [0; 2],
+            loops: [(1, 0, 0), (rows, 1, outputs), (outputs, rows, 1)],
+        };
+        copy(how.1, &turn, turned, false, y);
+    });
+}
+
+/// The products that `how` describes.
+///
+/// # Panics
+/// If they lead out of a slice.
+pub fn product(on: How, how: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let ([rows, depth, columns], [outer, inner]) = (how.size, how.batch);
+    if rows * columns * outer.0 * inner.0 == 0 {
+        return;
+    }
+    let right = |offset: usize| {
+        let b =
+            Matrix { values: &b[how.b.offset + offset..], row_step: how.b.row_step, column_step: how.b.column_step };
+        Packed::new(on.0, b, depth, columns)
+    };
+    let left = |offset: usize| Matrix {
+        values: a.get(how.a.offset + offset..).unwrap_or(&[]),
+        row_step: how.a.row_step,
+        column_step: how.a.column_step,
+    };
+    let around = Around::accumulating(how.accumulate);
+    let c = &mut c[how.c.offset..];
+    if outer.0 * inner.0 == 1 {
+        let (b, step) = (right(0), how.c.row_step);
+        let share = if rows * columns * depth < ALONE { rows } else { on.1.share(rows, 64, 8) };
+        let end = (rows - 1) * step + columns;
+        return on.1.chunks(&mut c[..end], share * step, |chunk, c| {
+            let a = left(chunk * share * how.a.row_step);
+            let rows = share.min(rows - chunk * share);
+            on.0.run(Rows { rows, a, b: &b, around, c, c_step: step });
+        });
+    }
+    let one = if outer.0 == 1 { c.len() } else { outer.3 };
+    let end = c.len().min(outer.0 * one);
+    on.1.chunks(&mut c[..end], one, |o, c| {
+        for i in 0..inner.0 {
+            let b = right(o * outer.2 + i * inner.2);
+            let a = left(o * outer.1 + i * inner.1);
+            let (c, c_step) = (&mut c[i * inner.3..], how.c.row_step);
+            on.0.run(Rows { rows, a, b: &b, around, c, c_step });
+        }
+    });
+}
+
+/// Some rows of a product.
+struct Rows<'a, 'b> {
+    rows: usize,
     a: Matrix<'a>,
     b: &'a Packed,
     around: Around<'a>,
     c: &'b mut [f32],
+    c_step: usize,
 }
 
-impl Work for Product<'_, '_> {
+impl Work for Rows<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { a, b, around, c } = self;
-        let (depth, columns) = (b.depth, b.columns);
-        let grid = Grid::line(c.len() / columns, a.row_step, columns);
+        let Self { rows, a, b, around, c, c_step } = self;
+        let depth = b.depth;
+        let grid = Grid::line(rows, a.row_step, c_step);
         let blocks = depth.div_ceil(DEPTH).max(1);
         for block in 0..blocks {
             let from = block * DEPTH;

@@ -10,6 +10,7 @@ pub mod conv;
 pub mod copy;
 pub mod elementwise;
 mod instruction_set;
+pub mod lstm;
 pub mod matmul;
 pub mod norm;
 mod pack;

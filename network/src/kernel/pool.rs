@@ -44,11 +44,15 @@ impl Pooling {
         Self { input, output: [1, 1], kernel, stride: kernel, padding: [0, 0], kind: Kind::Mean }
     }
 
-    fn input_len(&self) -> usize {
+    /// Numbers in an image that it reads.
+    #[must_use]
+    pub fn input_len(&self) -> usize {
         self.input.iter().product()
     }
 
-    fn output_len(&self) -> usize {
+    /// Numbers in an image that it gives.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
         self.output[0] * self.output[1] * self.input[2]
     }
 

@@ -40,7 +40,7 @@ impl Threads {
     }
 
     /// Items per task, so that every thread has a few tasks but none is tiny: at most `most`, a multiple of `unit`.
-    pub(super) fn share(self, items: usize, most: usize, unit: usize) -> usize {
+    pub(crate) fn share(self, items: usize, most: usize, unit: usize) -> usize {
         let per_task = items.div_ceil(if self.count() == 1 { 1 } else { 3 * self.count() });
         per_task.min(most.max(1)).max(1).next_multiple_of(unit)
     }

@@ -1,0 +1,268 @@
+//! What operations and executors are written against: memory, and arithmetic on it.
+//!
+//! [`Cpu`] is the reference. Another device implements the same trait, and nothing else changes. Images are
+//! `[row][column][channel]` (see [`crate::kernel`]); buffers may be longer than what an operation touches.
+
+mod cpu;
+mod pool;
+
+use std::ops::Range;
+
+pub use crate::kernel::conv::Convolution;
+pub use crate::kernel::copy::Strided;
+pub use crate::kernel::matmul::{Place, Product};
+pub use crate::kernel::norm::Statistics;
+pub use crate::kernel::pool::{Kind, Pooling};
+pub use cpu::Cpu;
+pub use pool::Buffer;
+
+use crate::activation::Activation;
+
+/// The limits that change nothing.
+pub const UNLIMITED: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
+
+/// What a convolution or linear layer does besides its sums.
+#[derive(Debug)]
+pub struct Fused<'a, B> {
+    /// What sums begin with, a number per output.
+    pub bias: Option<&'a B>,
+    /// Added to the sums, laid out as the result.
+    pub residual: Option<&'a B>,
+    /// Lower and upper limit of the result.
+    pub clip: (f32, f32),
+}
+
+impl<B> Clone for Fused<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Fused<'_, B> {}
+
+impl<B> Default for Fused<'_, B> {
+    fn default() -> Self {
+        Self { bias: None, residual: None, clip: UNLIMITED }
+    }
+}
+
+/// Memory and arithmetic of one kind of processor.
+pub trait Device: Sized + Sync {
+    /// A row of numbers in its memory.
+    type Buffer: Send + Sync;
+    /// Weights of a linear layer, arranged for it.
+    type Linear: Send + Sync;
+    /// Weights of a convolution, arranged for it.
+    type Kernel: Send + Sync;
+
+    /// Room for `len` numbers, which are unspecified.
+    fn buffer(&self, len: usize) -> Self::Buffer;
+    /// Copies to the device, to the start of a buffer.
+    fn write(&self, from: &[f32], to: &mut Self::Buffer);
+    /// Copies from the start of a buffer.
+    fn read(&self, from: &Self::Buffer, to: &mut [f32]);
+    /// Sets the first `len` numbers.
+    fn fill(&self, value: f32, len: usize, to: &mut Self::Buffer);
+    /// Cuts `images` images into blocks of at most `block`, and works through them as suits the device: `f` is told which
+    /// images, and gets the device that it should do them on.
+    fn spread(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) + Sync);
+
+    /// Copies to the device.
+    fn upload(&self, values: &[f32]) -> Self::Buffer {
+        let mut buffer = self.buffer(values.len());
+        self.write(values, &mut buffer);
+        buffer
+    }
+
+    /// `len` zeros.
+    fn zeros(&self, len: usize) -> Self::Buffer {
+        let mut buffer = self.buffer(len);
+        self.fill(0.0, len, &mut buffer);
+        buffer
+    }
+
+    /// The first `len` numbers.
+    fn download(&self, from: &Self::Buffer, len: usize) -> Vec<f32> {
+        let mut values = vec![0.0; len];
+        self.read(from, &mut values);
+        values
+    }
+
+    /// Copies numbers about in each image, or adds them.
+    fn copy(&self, images: usize, how: &Strided, from: &Self::Buffer, accumulate: bool, to: &mut Self::Buffer);
+
+    /// Products of matrices.
+    fn product(&self, how: &Product, a: &Self::Buffer, b: &Self::Buffer, c: &mut Self::Buffer);
+    /// Arranges the `outputs x inputs` matrix `weight`.
+    fn pack_linear(&self, outputs: usize, inputs: usize, weight: &Self::Buffer) -> Self::Linear;
+    /// `y = W x` for `rows` rows.
+    fn linear(
+        &self,
+        rows: usize,
+        weight: &Self::Linear,
+        x: &Self::Buffer,
+        fused: Fused<'_, Self::Buffer>,
+        y: &mut Self::Buffer,
+    );
+    /// [`Device::linear`] with weights that are used once; the same bits. `size` is rows, inputs, outputs.
+    fn linear_once(
+        &self,
+        size: [usize; 3],
+        weight: &Self::Buffer,
+        x: &Self::Buffer,
+        fused: Fused<'_, Self::Buffer>,
+        y: &mut Self::Buffer,
+    ) {
+        let [rows, inputs, outputs] = size;
+        self.linear(rows, &self.pack_linear(outputs, inputs, weight), x, fused, y);
+    }
+
+    /// Arranges the weights of a convolution.
+    fn pack_kernel(&self, conv: &Convolution, weight: &Self::Buffer) -> Self::Kernel;
+    /// The values of a convolution.
+    fn convolution(
+        &self,
+        images: usize,
+        conv: &Convolution,
+        weight: &Self::Kernel,
+        x: &Self::Buffer,
+        fused: Fused<'_, Self::Buffer>,
+        y: &mut Self::Buffer,
+    );
+    /// The gradient of a convolution's input, or adds it.
+    fn convolution_backward_input(
+        &self,
+        images: usize,
+        conv: &Convolution,
+        weight: &Self::Buffer,
+        dy: &Self::Buffer,
+        accumulate: bool,
+        dx: &mut Self::Buffer,
+    );
+    /// The gradient of a convolution's weights.
+    fn convolution_backward_weight(
+        &self,
+        images: usize,
+        conv: &Convolution,
+        x: &Self::Buffer,
+        dy: &Self::Buffer,
+        dw: &mut Self::Buffer,
+    );
+
+    /// The values of a pooling.
+    fn pool(&self, images: usize, pool: &Pooling, x: &Self::Buffer, y: &mut Self::Buffer);
+    /// The gradient of a pooling's input, or adds it.
+    fn pool_backward(
+        &self,
+        images: usize,
+        pool: &Pooling,
+        x: &Self::Buffer,
+        dy: &Self::Buffer,
+        accumulate: bool,
+        dx: &mut Self::Buffer,
+    );
+
+    /// `y = f(x)`.
+    fn activation(&self, f: Activation, len: usize, x: &Self::Buffer, y: &mut Self::Buffer);
+    /// `y = f(y)`.
+    fn activation_in_place(&self, f: Activation, len: usize, y: &mut Self::Buffer);
+    /// `dx = f'(x) dy`, or adds it.
+    fn activation_backward(
+        &self,
+        f: Activation,
+        len: usize,
+        x: &Self::Buffer,
+        dy: &Self::Buffer,
+        accumulate: bool,
+        dx: &mut Self::Buffer,
+    );
+    /// `g = 0` wherever not `y > 0`: the gradient of a rectifier from its output, in place.
+    fn rectify_gradient(&self, len: usize, y: &Self::Buffer, g: &mut Self::Buffer);
+    /// `y = a + b`.
+    fn add(&self, len: usize, a: &Self::Buffer, b: &Self::Buffer, y: &mut Self::Buffer);
+    /// `y += x`.
+    fn accumulate(&self, len: usize, x: &Self::Buffer, y: &mut Self::Buffer);
+    /// `y = a b`, or adds it.
+    fn multiply(&self, len: usize, a: &Self::Buffer, b: &Self::Buffer, accumulate: bool, y: &mut Self::Buffer);
+    /// `y += offset` for every image, `len` numbers each.
+    fn add_to_each(&self, images: usize, len: usize, offset: &Self::Buffer, y: &mut Self::Buffer);
+    /// `y = x scale + shift` (the product rounded) over `places` times `channels` numbers, then residual and limits; the bias
+    /// of `fused` is the shift.
+    fn scale_shift(
+        &self,
+        size: [usize; 2],
+        scale: &Self::Buffer,
+        x: &Self::Buffer,
+        fused: Fused<'_, Self::Buffer>,
+        y: &mut Self::Buffer,
+    );
+    /// `y = (x - mean) / std` over `places` times `channels` numbers.
+    fn normalise(
+        &self,
+        size: [usize; 2],
+        mean: &Self::Buffer,
+        std: &Self::Buffer,
+        x: &Self::Buffer,
+        y: &mut Self::Buffer,
+    );
+
+    /// Mean and variance of each channel; `size` is images, places, channels.
+    fn statistics(&self, size: [usize; 3], x: &Self::Buffer) -> Statistics;
+    /// For each channel the sum of `g`, and of `g (x - mean)`.
+    fn gradient_sums(&self, size: [usize; 3], mean: &[f32], x: &Self::Buffer, g: &Self::Buffer) -> [Vec<f64>; 2];
+    /// For each channel the sum over images and places.
+    fn channel_sums(&self, size: [usize; 3], x: &Self::Buffer) -> Vec<f64>;
+    /// `dx = g a + b + x s` with three numbers for each channel, or adds it; `size` is places, channels.
+    fn combine(
+        &self,
+        size: [usize; 2],
+        by: [&Self::Buffer; 3],
+        x_and_g: (&Self::Buffer, &Self::Buffer),
+        accumulate: bool,
+        dx: &mut Self::Buffer,
+    );
+
+    /// Softmax over rows of `size[1]` numbers.
+    fn softmax(&self, size: [usize; 2], x: &Self::Buffer, y: &mut Self::Buffer);
+    /// Its gradient from its output, or adds it.
+    fn softmax_backward(
+        &self,
+        size: [usize; 2],
+        y: &Self::Buffer,
+        dy: &Self::Buffer,
+        accumulate: bool,
+        dx: &mut Self::Buffer,
+    );
+    /// Layer normalisation over rows of `size[1]` numbers; weight and bias.
+    fn layer_norm(
+        &self,
+        size: [usize; 2],
+        eps: f64,
+        parameters: [&Self::Buffer; 2],
+        x: &Self::Buffer,
+        y: &mut Self::Buffer,
+    );
+    /// Its gradient, or adds it; those of weight and bias are added.
+    fn layer_norm_backward(
+        &self,
+        size: [usize; 2],
+        eps_and_weight: (f64, &Self::Buffer),
+        x_and_dy: (&Self::Buffer, &Self::Buffer),
+        accumulate_and_dx: (bool, &mut Self::Buffer),
+        parameters: [&mut Self::Buffer; 2],
+    );
+    /// A step of long short-term memory for `size[0]` images of `size[1]` units. `gates` (`i f g o`) holds sums and is left
+    /// with the gates' values; `c` holds the cells before and after.
+    fn lstm_cell(&self, size: [usize; 2], gates: &mut Self::Buffer, c: [&Self::Buffer; 1], out: [&mut Self::Buffer; 2]);
+    /// Its gradient: from `dh`, the gates' values and the cells before and after, to the gradient of the gates' sums. `dc` holds
+    /// the gradient of the cells afterwards and is left with that of the cells before.
+    fn lstm_cell_backward(
+        &self,
+        size: [usize; 2],
+        gates: &Self::Buffer,
+        c: [&Self::Buffer; 2],
+        dh: &Self::Buffer,
+        dc: &mut Self::Buffer,
+        dgates: &mut Self::Buffer,
+    );
+}
