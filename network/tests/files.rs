@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use duress_network::files::{self, Format};
+use duress_network::arch;
+use duress_network::files::{self, Format, NameMap};
+use duress_network::graph::{Builder, Network, Value};
+use duress_network::op::{BatchNorm, Conv2d, Linear, MaxPool, Op};
 use sha2::{Digest, Sha256};
 
 fn fixture(name: &str) -> PathBuf {
@@ -81,4 +84,64 @@ fn notes_beside_the_weights_are_kept() {
     assert_eq!(contents.metadata["study"], "tiny");
     let (_, contents) = files::read(&fixture("tiny.h5")).unwrap();
     assert!(contents.metadata["model_config"].contains("\"class_name\": \"Sequential\""));
+}
+
+/// The network of the fixtures, `names` being those of its layers with parameters.
+fn tiny([conv, norm, linear]: [&str; 3]) -> Network {
+    let mut builder = Builder::new(&[1, 4, 4]);
+    let x = builder.then(conv, Conv2d::new(2, 3).padding(1), Value::INPUT);
+    let x = builder.then(norm, BatchNorm::default(), x);
+    let x = builder.relu("relu", x);
+    let x = builder.then("pool", MaxPool::new(2), x);
+    let x = builder.then("flatten", Op::Flatten, x);
+    builder.then(linear, Linear::new(3), x);
+    builder.finish().unwrap()
+}
+
+#[test]
+fn weights_of_a_network_are_imported_from_every_format() {
+    let network = tiny(["conv1", "bn1", "linear"]);
+    let plain = NameMap::default();
+    let first = files::import(&fixture("tiny.pt"), &network, &plain).unwrap();
+    assert_eq!(first.ignored, ["bn1.num_batches_tracked"]);
+    for name in ["tiny-legacy.pt", "tiny-tar.pt", "tiny.safetensors", "tiny.npz", "tiny.onnx"] {
+        let imported = files::import(&fixture(name), &network, &plain).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(imported.weights, first.weights, "{name}");
+    }
+}
+
+#[test]
+fn names_are_mapped_by_pattern() {
+    let network = tiny(["stem.conv", "stem.norm", "head"]);
+    let rules = [("conv1.*", "stem.conv.*"), ("bn1.{p}", "stem.norm.{p}"), ("linear.*", "head.*")];
+    let imported = files::import(&fixture("tiny.npz"), &network, &NameMap::new(rules).unwrap()).unwrap();
+    assert_eq!(imported.weights.get("head.bias").unwrap().shape, [3]);
+}
+
+#[test]
+fn every_difference_is_listed_at_once_with_a_guess() {
+    let error = files::import(&fixture("tiny.pt"), &tiny(["conv1", "norm", "fc"]), &NameMap::default()).unwrap_err();
+    let text = error.to_string();
+    for wanted in [
+        "tiny.pt` does not fit the network: 6 missing, 6 unexpected",
+        "missing: `norm.running_var` [2]; did you mean the file's `bn1.running_var`? map \"bn1.running_var\" = \"norm.running_var\"",
+        "missing: `fc.weight` [3, 8]; did you mean the file's `linear.weight`?",
+        "unexpected: `linear.bias` [3]",
+    ] {
+        assert!(text.contains(wanted), "{text}");
+    }
+    let rules = NameMap::new([("linear.weight", "linear.weight | transpose"), ("bn1.bias", "")]).unwrap();
+    let error = files::import(&fixture("tiny.pt"), &tiny(["conv1", "bn1", "linear"]), &rules).unwrap_err().to_string();
+    assert!(error.contains("`linear.weight` is [8, 3] in the file and [3, 8] in the network; transpose it"), "{error}");
+    assert!(error.contains("missing: `bn1.bias` [2]"), "{error}");
+}
+
+#[test]
+fn published_residual_networks_are_imported_without_a_rule() {
+    for (name, blocks) in [("weights/resnet20-cifar10.th", 3), ("weights/resnet32-cifar10.th", 5)] {
+        let Some(path) = real(name) else { continue };
+        let network = arch::resnet::option_a(blocks, &[3, 32, 32], 10).unwrap();
+        let imported = files::import(&path, &network, &NameMap::default()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(imported.weights.network(), &network);
+    }
 }

@@ -3,13 +3,16 @@
 //! A file may come from anyone. Its format is told by its content; nothing in it is executed; memory is taken in
 //! proportion to its size; and whatever is wrong with it is an error that names it.
 
+mod draft;
 mod element;
 mod error;
 mod format;
 mod hdf5;
+mod import;
 mod keras;
 mod layout;
 mod mismatch;
+mod names;
 mod npy;
 mod npz;
 mod onnx;
@@ -23,6 +26,9 @@ use error::Fault;
 
 pub use error::FileError;
 pub use format::Format;
+pub use import::{Imported, import};
+pub use mismatch::{Mismatch, Misshapen, Named};
+pub use names::NameMap;
 
 use crate::tensor::Tensor;
 

@@ -1,0 +1,129 @@
+//! From a file's tensors to the weights of a network: names mapped, nothing missing, nothing left over.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::layout::permute;
+use super::mismatch::{Mismatch, Misshapen, Named};
+use super::names::NameMap;
+use super::{Contents, FileError, Format, read};
+use crate::graph::Network;
+use crate::op::Op;
+use crate::tensor::Tensor;
+use crate::weights::Weights;
+
+/// A network with the weights of a file.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The weights, of which every one came from the file.
+    pub weights: Weights,
+    /// The file's format.
+    pub format: Format,
+    /// Tensors of the file that were left out because no inference needs them, such as `bn1.num_batches_tracked`.
+    pub ignored: Vec<String>,
+    /// Texts and numbers beside the weights, such as `epoch`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What `PyTorch`'s batch normalisation counts and this program does not.
+const COUNTER: &str = "num_batches_tracked";
+
+/// What `PyTorch`'s `DataParallel` puts before every name.
+const WRAPPER: &str = "module.";
+
+/// Reads the weights of `network` from a file, strictly: every tensor is used, every parameter filled, every shape equal.
+///
+/// Names are mapped by `names`. Without rules for it, the prefix `module.` of `DataParallel` goes where all names have it.
+/// Columns of a linear layer that follows a flattening are reordered for files of Keras, which flattens height x width x
+/// channels.
+///
+/// # Errors
+/// As [`read`], and where the tensors are not those of the network; the error lists every difference.
+pub fn import(path: &Path, network: &Network, names: &NameMap) -> Result<Imported, FileError> {
+    let (format, Contents { mut tensors, metadata }) = read(path)?;
+    if !names.mentions(WRAPPER) && tensors.iter().all(|tensor| tensor.name.starts_with(WRAPPER)) {
+        for tensor in &mut tensors {
+            tensor.name.drain(..WRAPPER.len());
+        }
+    }
+    let mut tensors = names.apply(tensors)?;
+    let parameters = network.parameters();
+    let is_ignored = |tensor: &Tensor| {
+        tensor.name.rsplit('.').next() == Some(COUNTER) && parameters.iter().all(|known| known.name != tensor.name)
+    };
+    let ignored = tensors.extract_if(.., |(_, tensor)| is_ignored(tensor)).map(|(original, _)| original).collect();
+    if format == Format::Keras {
+        reorder_flattened(network, &mut tensors);
+    }
+    let tensors = fit(network, tensors)
+        .map_err(|mismatch| FileError::Mismatch { path: path.to_owned(), mismatch: Box::new(mismatch) })?;
+    let weights = Weights::new(network.clone(), tensors).map_err(|error| FileError::Malformed {
+        path: path.to_owned(),
+        format,
+        problem: error.to_string(),
+    })?;
+    Ok(Imported { weights, format, ignored, metadata })
+}
+
+/// The tensors if they are the parameters of the network, else every difference.
+fn fit(network: &Network, tensors: Vec<(String, Tensor)>) -> Result<Vec<Tensor>, Mismatch> {
+    let named = |name: &str, shape: &[usize]| Named { name: name.to_owned(), shape: shape.to_vec() };
+    let mut mismatch = Mismatch::default();
+    let mut given: BTreeMap<String, (String, Tensor)> = BTreeMap::new();
+    for (original, tensor) in tensors {
+        let later = named(&original, &tensor.shape);
+        if let Some((original, tensor)) = given.insert(tensor.name.clone(), (original, tensor)) {
+            mismatch.duplicates.push((named(&original, &tensor.shape), later));
+        }
+    }
+    let mut fitting = Vec::with_capacity(given.len());
+    for parameter in network.parameters() {
+        match given.remove(&parameter.name) {
+            None => mismatch.missing.push(named(&parameter.name, &parameter.shape)),
+            Some((_, tensor)) if tensor.shape != parameter.shape => mismatch.misshapen.push(Misshapen {
+                name: tensor.name,
+                wanted: parameter.shape.clone(),
+                found: tensor.shape,
+            }),
+            Some((_, tensor)) => fitting.push(tensor),
+        }
+    }
+    mismatch.unexpected.extend(given.into_values().map(|(original, tensor)| named(&original, &tensor.shape)));
+    if mismatch.is_empty() { Ok(fitting) } else { Err(mismatch) }
+}
+
+/// Puts the features of layers behind a flattening from height x width x channels into channels x height x width.
+pub(super) fn reorder_flattened(network: &Network, tensors: &mut [(String, Tensor)]) {
+    for (index, node) in network.nodes().iter().enumerate() {
+        let Some([channels, height, width]) = flattened_image(network, node.inputs[0]) else { continue };
+        let axis = match node.op {
+            Op::Linear(_) => 1,
+            Op::BatchNorm(_) | Op::ScaleShift(_) => 0,
+            _ => continue,
+        };
+        for parameter in &network.parameters()[network.parameters_of(index + 1)] {
+            let of_features = parameter.shape.get(axis) == Some(&(channels * height * width));
+            let tensor = tensors.iter_mut().find(|(_, tensor)| tensor.name == parameter.name);
+            if let Some((_, tensor)) = tensor.filter(|(_, tensor)| of_features && tensor.shape == parameter.shape) {
+                let rows = parameter.shape[..axis].iter().product();
+                tensor.values = permute(&[rows, height, width, channels], &tensor.values, &[0, 3, 1, 2]);
+            }
+        }
+    }
+}
+
+/// The image whose values, flattened, are the features of value `value`, if more than channels are flattened.
+fn flattened_image(network: &Network, mut value: usize) -> Option<[usize; 3]> {
+    loop {
+        let node = network.nodes().get(value.checked_sub(1)?)?;
+        value = node.inputs[0];
+        match node.op {
+            Op::Activation(_) | Op::Dropout(_) | Op::Crash(_) | Op::BatchNorm(_) | Op::ScaleShift(_) => {}
+            Op::Flatten | Op::Reshape(_) => {
+                let image = <[usize; 3]>::try_from(network.shapes()[value].as_slice()).ok()?;
+                return (image[1] * image[2] > 1).then_some(image);
+            }
+            _ => return None,
+        }
+    }
+}
