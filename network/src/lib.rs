@@ -6,9 +6,9 @@
 pub mod activation;
 pub mod arch;
 pub mod dense;
-pub mod files;
 pub mod device;
 pub mod executor;
+pub mod files;
 pub mod graph;
 pub mod init;
 pub mod kernel;

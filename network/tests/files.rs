@@ -1,5 +1,7 @@
 //! Files that other programs wrote, compared with what those programs read from them.
 
+mod naive;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,7 @@ use duress_network::arch;
 use duress_network::files::{self, Format, NameMap};
 use duress_network::graph::{Builder, Network, Value};
 use duress_network::op::{BatchNorm, Conv2d, Linear, MaxPool, Op};
+use duress_network::weights::Weights;
 use sha2::{Digest, Sha256};
 
 fn fixture(name: &str) -> PathBuf {
@@ -144,4 +147,81 @@ fn published_residual_networks_are_imported_without_a_rule() {
         let imported = files::import(&path, &network, &NameMap::default()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(imported.weights.network(), &network);
     }
+}
+
+/// The largest difference between the network's outputs and those in the archive `name`, over its images.
+fn difference(weights: &Weights, name: &str) -> f64 {
+    let (_, archive) = files::read(&fixture(name)).unwrap();
+    let (images, outputs) = (&archive.tensors[0], &archive.tensors[1]);
+    let found = images.values.chunks(weights.network().input_len()).flat_map(|image| naive::outputs(weights, image));
+    found.zip(&outputs.values).map(|(found, &wanted)| (found - f64::from(wanted)).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_pytorch_network_gives_the_logits_of_pytorch() {
+    let network = tiny(["conv1", "bn1", "linear"]);
+    let imported = files::import(&fixture("tiny.pt"), &network, &NameMap::default()).unwrap();
+    assert!(difference(&imported.weights, "tiny-logits.npz") < 1e-6);
+}
+
+#[test]
+fn an_onnx_graph_becomes_a_network_with_the_same_logits() {
+    let imported = files::import_with_graph(&fixture("tiny.onnx")).unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<&str> = imported.weights.network().nodes().iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["conv1", "bn1", "relu", "pool", "flatten", "linear"]);
+    assert_eq!(imported.weights.network(), &tiny(["conv1", "bn1", "linear"]));
+    assert!(difference(&imported.weights, "tiny-logits.npz") < 1e-6);
+}
+
+#[test]
+fn what_exporters_make_of_simple_things_becomes_simple_again() {
+    let imported = files::import_with_graph(&fixture("idioms.onnx")).unwrap_or_else(|error| panic!("{error}"));
+    let network = imported.weights.network();
+    let ops: Vec<&str> = network.nodes().iter().map(|node| node.op.name()).collect();
+    // A standardisation, a convolution, a clip, a pooling that rounds up, a sum, a mean; then a matrix whose product and
+    // offset are two nodes, behind a flattening that is a program over shapes.
+    let wanted = "normalise normalise conv2d activation max-pool conv2d add scale-shift global-avg-pool linear activation linear";
+    assert_eq!(ops.join(" "), wanted);
+    assert!(imported.softmax_removed);
+    assert!(difference(&imported.weights, "idioms-logits.npz") < 1e-6);
+}
+
+#[test]
+fn everything_that_a_graph_needs_and_this_program_lacks_is_listed() {
+    let error = files::import_with_graph(&fixture("unsupported.onnx")).unwrap_err().to_string();
+    for wanted in [
+        "unsupported.onnx` (ONNX) cannot be made into a network:",
+        "node `conv` (Conv) has auto_pad = STRANGE",
+        "node `pool` (MaxPool) has dilations = [2, 2]",
+        "operator Resize is not supported: `up1`, `up2`",
+        "operator com.example.Magic is not supported: `magic`",
+    ] {
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn the_network_of_the_onnx_zoo_gives_the_logits_of_onnxruntime() {
+    let Some(path) = real("weights/cntk-mnist.onnx") else { return };
+    let imported = files::import_with_graph(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert!(difference(&imported.weights, "cntk-logits.npz") < 1e-2);
+}
+
+#[test]
+fn a_keras_model_becomes_a_network_with_the_same_outputs() {
+    let imported = files::import_with_graph(&fixture("tiny.h5")).unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<&str> = imported.weights.network().nodes().iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["conv", "conv.activation", "norm", "flatten", "dense"]);
+    assert!(imported.softmax_removed);
+    assert!(difference(&imported.weights, "tiny-h5-logits.npz") < 1e-5);
+}
+
+#[test]
+fn the_residual_network_of_mlperf_tiny_is_read_from_keras() {
+    let Some(path) = real("weights/resnet8-cifar10.h5") else { return };
+    let imported = files::import_with_graph(&path).unwrap_or_else(|error| panic!("{error}"));
+    let network = imported.weights.network();
+    assert_eq!((network.input(), network.output()), (&[3, 32, 32][..], &[10][..]));
+    // MLPerf Tiny publishes 78 666 parameters, counting the running statistics of 240 channels.
+    assert_eq!(network.parameter_count(), 78_666 - 2 * 240);
 }

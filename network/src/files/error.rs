@@ -111,8 +111,6 @@ pub(super) enum Fault {
     Unsupported(String, &'static str),
     /// See [`FileError::Graph`].
     Graph(Vec<String>),
-    /// See [`FileError::Io`].
-    Io(std::io::Error),
 }
 
 impl Fault {
@@ -127,7 +125,6 @@ impl Fault {
             Self::Malformed(problem) => FileError::Malformed { path, format, problem },
             Self::Unsupported(problem, fix) => FileError::Unsupported { path, format, problem, fix },
             Self::Graph(problems) => FileError::Graph { path, format, problems },
-            Self::Io(source) => FileError::Io { action: "read", path, source },
         }
     }
 }

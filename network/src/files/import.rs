@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::error::Fault;
 use super::layout::permute;
 use super::mismatch::{Mismatch, Misshapen, Named};
 use super::names::NameMap;
-use super::{Contents, FileError, Format, read};
+use super::{Contents, FileError, Format, content, keras, onnx, read, recognise};
 use crate::graph::Network;
 use crate::op::Op;
 use crate::tensor::Tensor;
@@ -21,6 +22,8 @@ pub struct Imported {
     pub format: Format,
     /// Tensors of the file that were left out because no inference needs them, such as `bn1.num_batches_tracked`.
     pub ignored: Vec<String>,
+    /// Whether the file's network ended in a softmax, which was left out: losses and attacks want logits.
+    pub softmax_removed: bool,
     /// Texts and numbers beside the weights, such as `epoch`.
     pub metadata: BTreeMap<String, String>,
 }
@@ -55,14 +58,52 @@ pub fn import(path: &Path, network: &Network, names: &NameMap) -> Result<Importe
     if format == Format::Keras {
         reorder_flattened(network, &mut tensors);
     }
+    let weights = weigh(path, format, network, tensors)?;
+    Ok(Imported { weights, format, ignored, softmax_removed: false, metadata })
+}
+
+/// Reads a network and its weights from a file that describes both: ONNX, or Keras HDF5.
+///
+/// # Errors
+/// As [`read`]; where the format holds weights alone; and where the file's graph needs what this program lacks, of which
+/// the error lists everything.
+pub fn import_with_graph(path: &Path) -> Result<Imported, FileError> {
+    let raw = content(path)?;
+    let format = recognise(path, &raw)?;
+    let (network, tensors, metadata) = match format {
+        Format::Onnx => onnx::network(&raw),
+        Format::Keras => keras::network(raw),
+        Format::Safetensors | Format::PyTorch | Format::Npz => Err(Fault::Unsupported(
+            "holds weights without a network".into(),
+            "name the architecture, or export the model as ONNX",
+        )),
+    }
+    .map_err(|fault| fault.of(path, format))?;
+    let (network, softmax_removed) = without_softmax(network);
+    let mut tensors: Vec<_> = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
+    if format == Format::Keras {
+        reorder_flattened(&network, &mut tensors);
+    }
+    let weights = weigh(path, format, &network, tensors)?;
+    Ok(Imported { weights, format, ignored: Vec::new(), softmax_removed, metadata })
+}
+
+/// The network up to its logits, and whether a softmax followed them.
+fn without_softmax(network: Network) -> (Network, bool) {
+    match network.nodes() {
+        [nodes @ .., last] if last.op == Op::Softmax && !nodes.is_empty() && last.inputs == [nodes.len()] => {
+            let shorter = Network::new(network.input().to_vec(), nodes.to_vec());
+            shorter.map_or((network, false), |shorter| (shorter, true))
+        }
+        _ => (network, false),
+    }
+}
+
+/// `network` with `tensors`, which must be its parameters.
+fn weigh(path: &Path, format: Format, network: &Network, tensors: Vec<(String, Tensor)>) -> Result<Weights, FileError> {
     let tensors = fit(network, tensors)
         .map_err(|mismatch| FileError::Mismatch { path: path.to_owned(), mismatch: Box::new(mismatch) })?;
-    let weights = Weights::new(network.clone(), tensors).map_err(|error| FileError::Malformed {
-        path: path.to_owned(),
-        format,
-        problem: error.to_string(),
-    })?;
-    Ok(Imported { weights, format, ignored, metadata })
+    Weights::new(network.clone(), tensors).map_err(|error| Fault::malformed(error).of(path, format))
 }
 
 /// The tensors if they are the parameters of the network, else every difference.
@@ -93,7 +134,7 @@ fn fit(network: &Network, tensors: Vec<(String, Tensor)>) -> Result<Vec<Tensor>,
 }
 
 /// Puts the features of layers behind a flattening from height x width x channels into channels x height x width.
-pub(super) fn reorder_flattened(network: &Network, tensors: &mut [(String, Tensor)]) {
+fn reorder_flattened(network: &Network, tensors: &mut [(String, Tensor)]) {
     for (index, node) in network.nodes().iter().enumerate() {
         let Some([channels, height, width]) = flattened_image(network, node.inputs[0]) else { continue };
         let axis = match node.op {

@@ -26,7 +26,7 @@ use error::Fault;
 
 pub use error::FileError;
 pub use format::Format;
-pub use import::{Imported, import};
+pub use import::{Imported, import, import_with_graph};
 pub use mismatch::{Mismatch, Misshapen, Named};
 pub use names::NameMap;
 
@@ -62,10 +62,7 @@ fn decode(path: &Path, format: Format, raw: Vec<u8>) -> Result<Contents, Fault> 
         Format::Safetensors => safetensors::read(&raw),
         Format::PyTorch => pytorch::read(path, limit),
         Format::Npz => npz::read(&raw, limit),
-        Format::Keras => {
-            let contents = hdf5::read(raw, limit)?;
-            Ok(Contents { tensors: keras::weights::convert(contents.tensors), ..contents })
-        }
+        Format::Keras => keras::read(raw),
         Format::Onnx => onnx::read(&raw),
     }
 }

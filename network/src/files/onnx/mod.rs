@@ -1,10 +1,18 @@
 //! ONNX: its constants, its graph as a network, and networks as its graphs.
 
+mod arithmetic;
+mod constants;
+mod import;
 mod model;
+mod operators;
+mod settings;
 mod wire;
+
+use std::collections::BTreeMap;
 
 use super::Contents;
 use super::error::Fault;
+use crate::graph::Network;
 use crate::tensor::Tensor;
 use model::Model;
 
@@ -29,4 +37,12 @@ pub(super) fn read(raw: &[u8]) -> Result<Contents, Fault> {
         })
         .collect::<Result<_, Fault>>()?;
     Ok(Contents { tensors, metadata: model.notes.into_iter().collect() })
+}
+
+/// Reads the graph as a network, and its parameters; with the notes of the file.
+pub(super) fn network(raw: &[u8]) -> Result<(Network, Vec<Tensor>, BTreeMap<String, String>), Fault> {
+    let mut model = Model::read(raw).map_err(Fault::Malformed)?;
+    let notes = std::mem::take(&mut model.notes).into_iter().collect();
+    let (network, tensors) = import::network(model)?;
+    Ok((network, tensors, notes))
 }

@@ -237,9 +237,15 @@ impl<'a> Constant<'a> {
         Self { shape: vec![ints.len() as i64], data_type: 7, ints, ..Self::default() }
     }
 
-    /// A constant without dimensions made of the number of an attribute.
-    pub(super) fn of_float(number: f32) -> Self {
-        Self { data_type: 1, floats: vec![number], ..Self::default() }
+    /// The same as a list, or as a single number without dimensions.
+    pub(super) fn of_ints_like(ints: Vec<i64>, list: bool) -> Self {
+        let constant = Self::of_ints(ints);
+        if list || constant.ints.len() != 1 { constant } else { Self { shape: Vec::new(), ..constant } }
+    }
+
+    /// A constant of `shape` made of numbers, as many as it asks for.
+    pub(super) fn of_floats(shape: Vec<usize>, floats: Vec<f32>) -> Self {
+        Self { shape: shape.into_iter().map(|extent| extent as i64).collect(), data_type: 1, floats, ..Self::default() }
     }
 
     fn element(&self) -> Result<Element, Fault> {

@@ -1,0 +1,141 @@
+//! Nodes that compute constants, folded: exporters write shapes and transposed weights as little programs.
+
+use super::import::{Translation, Value, text};
+use super::model::{Constant, Node};
+use super::settings::Settings;
+use crate::files::layout::permute;
+
+/// How many examples a batch has is not known; this stands for it in shapes, where ONNX reads it as "as before".
+const BATCH: i64 = 0;
+
+/// The constant that `node` gives, or `None` where it reads what layers compute (but for the shape of that).
+pub(super) fn fold<'a>(
+    translation: &Translation<'a>,
+    node: &Node<'a>,
+    settings: &Settings<'_, 'a>,
+) -> Option<Result<Constant<'a>, String>> {
+    match node.op.as_str() {
+        "Constant" => return Some(constant(settings)),
+        "Shape" => return Some(shape(translation, node, settings)),
+        _ => {}
+    }
+    let mut inputs = Vec::with_capacity(node.inputs.len());
+    for index in 0..node.inputs.len() {
+        match translation.input(node, index) {
+            Ok(Some(Value::Constant(constant))) => inputs.push(constant),
+            _ => return None,
+        }
+    }
+    match (node.op.as_str(), inputs.as_slice()) {
+        ("Identity" | "Cast", [input]) => {
+            settings.int("to", 0);
+            Some(Ok((*input).clone()))
+        }
+        ("Gather", [list, index]) => Some(gather(list, index, settings)),
+        ("Unsqueeze" | "Squeeze", [list, ..]) => {
+            settings.ints("axes");
+            Some(list.integers().map_err(text).map(|ints| Constant::of_ints_like(ints, node.op == "Unsqueeze")))
+        }
+        ("Concat", lists) => {
+            settings.int("axis", 0);
+            let joined = lists.iter().map(|list| list.integers().map_err(text)).collect::<Result<Vec<_>, _>>();
+            Some(joined.map(|lists| Constant::of_ints(lists.concat())))
+        }
+        ("Reshape", [array, shape]) => Some(reshape(array, shape)),
+        ("Transpose", [array]) => Some(transpose(array, settings)),
+        _ => None,
+    }
+}
+
+fn constant<'a>(settings: &Settings<'_, 'a>) -> Result<Constant<'a>, String> {
+    let tensor = settings.tensor("value").cloned();
+    let number = settings.number("value_float").map(|number| Constant::of_floats(vec![], vec![number]));
+    let ints = settings.ints("value_ints").map(|ints| Constant::of_ints(ints.to_vec()));
+    tensor.or(number).or(ints).ok_or_else(|| "has no `value` of numbers".to_owned())
+}
+
+fn shape<'a>(
+    translation: &Translation<'a>,
+    node: &Node<'a>,
+    settings: &Settings<'_, 'a>,
+) -> Result<Constant<'a>, String> {
+    let known = translation.computed(node, 0)?;
+    let shape: Vec<i64> = [BATCH].into_iter().chain(known.shape.iter().map(|&extent| extent as i64)).collect();
+    let place =
+        |at: i64| usize::try_from(if at < 0 { at + shape.len() as i64 } else { at }).unwrap_or(0).min(shape.len());
+    let (start, end) = (place(settings.int("start", 0)), place(settings.int("end", shape.len() as i64)));
+    Ok(Constant::of_ints(shape.get(start..end).unwrap_or_default().to_vec()))
+}
+
+fn gather<'a>(list: &Constant<'a>, index: &Constant<'a>, settings: &Settings<'_, 'a>) -> Result<Constant<'a>, String> {
+    settings.require("axis", 0, 0)?;
+    let (list, places) = (list.integers().map_err(text)?, index.integers().map_err(text)?);
+    let pick = |&at: &i64| {
+        let at = if at < 0 { at + list.len() as i64 } else { at };
+        usize::try_from(at).ok().and_then(|at| list.get(at).copied())
+    };
+    let picked = places.iter().map(pick).collect::<Option<Vec<_>>>();
+    let picked = picked.ok_or_else(|| format!("takes elements {places:?} of {}", list.len()))?;
+    Ok(Constant::of_ints_like(picked, !index.shape.is_empty()))
+}
+
+fn reshape<'a>(array: &Constant<'a>, shape: &Constant<'a>) -> Result<Constant<'a>, String> {
+    let (extents, values) = (array.extents().map_err(text)?, array.values().map_err(text)?);
+    let wanted = shape.integers().map_err(text)?;
+    let shape =
+        resolve(&extents, &wanted).ok_or_else(|| format!("cannot make {wanted:?} of a constant {extents:?}"))?;
+    Ok(Constant::of_floats(shape, values))
+}
+
+fn transpose<'a>(array: &Constant<'a>, settings: &Settings<'_, 'a>) -> Result<Constant<'a>, String> {
+    let (extents, values) = (array.extents().map_err(text)?, array.values().map_err(text)?);
+    let axes: Vec<usize> = match settings.ints("perm") {
+        None => (0..extents.len()).rev().collect(),
+        Some(axes) => axes.iter().map(|&axis| usize::try_from(axis).unwrap_or(usize::MAX)).collect(),
+    };
+    let mut sorted = axes.clone();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..extents.len()) {
+        return Err(format!("permutes {} axes by {axes:?}", extents.len()));
+    }
+    let values = permute(&extents, &values, &axes);
+    Ok(Constant::of_floats(axes.iter().map(|&axis| extents[axis]).collect(), values))
+}
+
+/// The shape that `wanted` makes of `extents`: 0 keeps the extent in its place, one -1 takes what is left.
+pub(super) fn resolve(extents: &[usize], wanted: &[i64]) -> Option<Vec<usize>> {
+    let total = extents.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent))?;
+    let mut free = None;
+    let mut shape = Vec::with_capacity(wanted.len());
+    for (index, &extent) in wanted.iter().enumerate() {
+        shape.push(match extent {
+            -1 if free.is_none() => {
+                free = Some(index);
+                1
+            }
+            0 => *extents.get(index)?,
+            _ => usize::try_from(extent).ok()?,
+        });
+    }
+    let known = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent))?;
+    if let Some(free) = free {
+        shape[free] = total.checked_div(known)?;
+    }
+    let made = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent))?;
+    (made == total).then_some(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+
+    #[test]
+    fn shapes_are_resolved_as_the_standard_says() {
+        assert_eq!(resolve(&[2, 3, 4], &[0, -1]), Some(vec![2, 12]));
+        assert_eq!(resolve(&[2, 3, 4], &[4, 3, 2]), Some(vec![4, 3, 2]));
+        assert_eq!(resolve(&[2, 3, 4], &[-1, -1]), None);
+        assert_eq!(resolve(&[2, 3, 4], &[5, -1]), None);
+        assert_eq!(resolve(&[2, 0], &[0, -1]), None);
+        assert_eq!(resolve(&[2], &[i64::MAX, i64::MAX]), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! An ONNX graph as a network: nodes in order, constants as parameters, everything that is not understood listed at once.
+
+use std::collections::BTreeMap;
+
+use super::model::{Constant, Graph, Model, Node, ValueInfo};
+use super::settings::Settings;
+use super::{constants, operators};
+use crate::files::draft::{Draft, Known};
+use crate::files::error::Fault;
+use crate::graph::Network;
+use crate::tensor::Tensor;
+
+/// What a name in the graph stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    /// What a layer computes.
+    Computed(Known),
+    /// A constant.
+    Constant(Constant<'a>),
+}
+
+/// A graph under translation.
+#[derive(Debug)]
+pub(super) struct Translation<'a> {
+    pub(super) draft: Draft,
+    pub(super) opset: i64,
+    values: BTreeMap<String, Value<'a>>,
+    /// How many nodes read each name.
+    readers: BTreeMap<String, usize>,
+    /// Vectors under the image of one pixel that ONNX makes of them, by the number of that image.
+    pub(super) pooled: BTreeMap<usize, Known>,
+    /// Names of nodes by operators that are not known.
+    unsupported: BTreeMap<String, Vec<String>>,
+}
+
+/// The network and its parameters.
+pub(super) fn network(model: Model<'_>) -> Result<(Network, Vec<Tensor>), Fault> {
+    let graph = model.graph.ok_or_else(|| Fault::malformed("it has no graph"))?;
+    let mut translation = Translation::new(&graph, model.opset)?;
+    for node in &graph.nodes {
+        translation.node(node);
+    }
+    translation.finish(&graph.outputs)
+}
+
+impl<'a> Translation<'a> {
+    fn new(graph: &Graph<'a>, opset: i64) -> Result<Self, Fault> {
+        let constants = graph.initialisers.iter();
+        let mut values: BTreeMap<String, Value<'a>> =
+            constants.map(|constant| (constant.name.clone(), Value::Constant(constant.clone()))).collect();
+        let inputs: Vec<&ValueInfo> = graph.inputs.iter().filter(|input| !values.contains_key(&input.name)).collect();
+        let [input] = inputs[..] else {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(Fault::Graph(vec![format!("it has the inputs {names:?}; export a model with one input")]));
+        };
+        let shape = input.shape.get(1..).unwrap_or_default().iter().copied().collect::<Option<Vec<usize>>>();
+        let shape =
+            shape.filter(|shape| !shape.is_empty() && shape.iter().all(|&extent| extent > 0)).ok_or_else(|| {
+                let problem = format!("its input `{}` has the shape {:?}", input.name, input.shape);
+                Fault::Graph(vec![format!("{problem}; export it with fixed extents after the batch")])
+            })?;
+        let draft = Draft::new(shape);
+        values.insert(input.name.clone(), Value::Computed(draft.input()));
+        let mut readers = BTreeMap::new();
+        for name in graph.nodes.iter().flat_map(|node| &node.inputs).chain(graph.outputs.iter().map(|o| &o.name)) {
+            *readers.entry(name.clone()).or_insert(0) += 1;
+        }
+        let (pooled, unsupported) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { draft, opset, values, readers, pooled, unsupported })
+    }
+
+    fn node(&mut self, node: &Node<'a>) {
+        let settings = Settings::of(node);
+        let known_domain = matches!(node.domain.as_str(), "" | "ai.onnx");
+        let folded = if known_domain { constants::fold(self, node, &settings) } else { None };
+        let outcome = match folded {
+            Some(outcome) => outcome.map(Value::Constant),
+            None if known_domain => match operators::translate(self, node, &settings) {
+                Some(outcome) => outcome.map(Value::Computed),
+                None => return self.refuse(node),
+            },
+            None => return self.refuse(node),
+        };
+        let title = title(node);
+        for name in settings.unknown() {
+            self.draft.problem(format!("node {title} has the attribute `{name}`, which is not supported"));
+        }
+        if let Some(extra) =
+            node.outputs.iter().skip(1).find(|name| !name.is_empty() && self.readers.contains_key(*name))
+        {
+            self.draft
+                .problem(format!("node {title} gives `{extra}` besides its first output, which is not supported"));
+        }
+        let value = outcome.unwrap_or_else(|problem| {
+            self.draft.problem(format!("node {title} {problem}"));
+            Value::Computed(self.guess(node))
+        });
+        self.define(node, value);
+    }
+
+    fn refuse(&mut self, node: &Node<'a>) {
+        let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
+        let name = if node.name.is_empty() { node.outputs.first() } else { Some(&node.name) };
+        let nodes = self.unsupported.entry(format!("{domain}{}", node.op)).or_default();
+        nodes.push(name.cloned().unwrap_or_default());
+        let guess = self.guess(node);
+        self.define(node, Value::Computed(guess));
+    }
+
+    fn define(&mut self, node: &Node<'a>, value: Value<'a>) {
+        for name in node.outputs.iter().filter(|name| !name.is_empty()) {
+            self.values.insert(name.clone(), value.clone());
+        }
+    }
+
+    /// What stands in for the output of a node that is not understood: its first computed input.
+    fn guess(&self, node: &Node<'a>) -> Known {
+        let computed = node.inputs.iter().find_map(|name| match self.values.get(name) {
+            Some(Value::Computed(known)) => Some(known.clone()),
+            _ => None,
+        });
+        Known { guessed: true, ..computed.unwrap_or_else(|| self.draft.input()) }
+    }
+
+    fn finish(mut self, outputs: &[ValueInfo]) -> Result<(Network, Vec<Tensor>), Fault> {
+        for (operator, nodes) in std::mem::take(&mut self.unsupported) {
+            let more = if nodes.len() > 3 { format!(" and {} more", nodes.len() - 3) } else { String::new() };
+            let names = nodes.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            self.draft
+                .problem(format!("operator {operator} is not supported: {names}{more}; replace it before exporting"));
+        }
+        let output = match outputs {
+            [output] => self.values.remove(&output.name),
+            _ => {
+                self.draft.problem(format!("it has {} outputs; export a model with one", outputs.len()));
+                None
+            }
+        };
+        let Some(Value::Computed(output)) = output else {
+            self.draft.problem("its output is not computed from its input; export the whole model");
+            let input = self.draft.input();
+            return self.draft.finish(&input);
+        };
+        self.draft.finish(&output)
+    }
+
+    /// Input `index` of `node`, absent where the node leaves it out.
+    pub(super) fn input(&self, node: &Node<'a>, index: usize) -> Result<Option<&Value<'a>>, String> {
+        match node.inputs.get(index).filter(|name| !name.is_empty()) {
+            None => Ok(None),
+            Some(name) => match self.values.get(name) {
+                Some(value) => Ok(Some(value)),
+                None => Err(format!("reads `{name}`, which nothing before it gives")),
+            },
+        }
+    }
+
+    /// Input `index`, which a layer computes.
+    pub(super) fn computed(&self, node: &Node<'a>, index: usize) -> Result<Known, String> {
+        match self.input(node, index)? {
+            Some(Value::Computed(known)) => Ok(known.clone()),
+            _ => Err(format!("has a constant or nothing as input {index}, where a computed value belongs")),
+        }
+    }
+
+    /// Input `index`, which is constant where it is given.
+    pub(super) fn constant(&self, node: &Node<'a>, index: usize) -> Result<Option<&Constant<'a>>, String> {
+        match self.input(node, index)? {
+            None => Ok(None),
+            Some(Value::Constant(constant)) => Ok(Some(constant)),
+            Some(Value::Computed(_)) => Err(format!("computes input {index}, which must be constant")),
+        }
+    }
+
+    /// The shape and numbers of input `index`, which must be constant.
+    pub(super) fn weights(&self, node: &Node<'a>, index: usize) -> Result<(Vec<usize>, Vec<f32>), String> {
+        let constant = self.constant(node, index)?.ok_or_else(|| format!("lacks input {index}"))?;
+        Ok((constant.extents().map_err(text)?, constant.values().map_err(text)?))
+    }
+
+    /// Whether `name` is read once, so that what gives it may be changed.
+    pub(super) fn is_read_once(&self, name: &str) -> bool {
+        self.readers.get(name) == Some(&1)
+    }
+
+    /// Whether `name` is a constant.
+    pub(super) fn is_constant(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Constant(_)))
+    }
+
+    /// A free name for the layer of `node`: that of its weight without `.weight`, else its own.
+    pub(super) fn name(&self, node: &Node<'a>) -> String {
+        let module = node.inputs.get(1).and_then(|name| name.strip_suffix(".weight"));
+        let own = if node.name.is_empty() { node.outputs.first() } else { Some(&node.name) };
+        let own = || own.map(|name| name.trim_start_matches('/').replace('/', ".")).unwrap_or_default();
+        self.draft.free_name(&module.map_or_else(own, str::to_owned))
+    }
+}
+
+/// A node as messages call it.
+fn title(node: &Node<'_>) -> String {
+    let name = if node.name.is_empty() { node.outputs.first() } else { Some(&node.name) };
+    format!("`{}` ({})", name.map_or("", String::as_str), node.op)
+}
+
+/// A fault of a constant, in words.
+pub(super) fn text(fault: Fault) -> String {
+    match fault {
+        Fault::Malformed(problem) | Fault::Unsupported(problem, _) => problem,
+        Fault::Graph(problems) => problems.join("; "),
+    }
+}
