@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod add;
+pub(crate) mod arithmetic;
 pub mod attention;
 pub mod avg_pool;
 pub mod batch_norm;
@@ -12,6 +13,7 @@ pub mod dropout;
 pub mod flatten;
 pub mod global_avg_pool;
 pub mod layer_norm;
+pub(crate) mod layout;
 pub mod linear;
 pub mod lstm;
 pub mod max_pool;
@@ -30,8 +32,12 @@ pub mod window;
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::Device;
+use arithmetic::{Context, Kept, Pass, Targets};
+
 pub use crate::activation::Activation;
 pub use add::Add;
+pub use arithmetic::{Given, Randomness, Reference};
 pub use attention::Attention;
 pub use avg_pool::AvgPool;
 pub use batch_norm::BatchNorm;
@@ -173,6 +179,60 @@ impl Op {
             Self::Select(op) => op,
             Self::Position => &Position,
         }
+    }
+}
+
+/// Calls a generic method of whatever operation `$op` is.
+macro_rules! on_operation {
+    ($op:expr, $it:ident => $call:expr) => {
+        match $op {
+            Op::Linear($it) => $call,
+            Op::Conv2d($it) => $call,
+            Op::BatchNorm($it) => $call,
+            Op::Activation($it) => $call,
+            Op::MaxPool($it) => $call,
+            Op::AvgPool($it) => $call,
+            Op::Reshape($it) => $call,
+            Op::ShortcutA($it) => $call,
+            Op::Dropout($it) => $call,
+            Op::Crash($it) => $call,
+            Op::Normalise($it) => $call,
+            Op::ScaleShift($it) => $call,
+            Op::LayerNorm($it) => $call,
+            Op::Attention($it) => $call,
+            Op::Rnn($it) => $call,
+            Op::Lstm($it) => $call,
+            Op::Select($it) => $call,
+            Op::GlobalAvgPool => on_operation!(@unit GlobalAvgPool, $it => $call),
+            Op::Flatten => on_operation!(@unit Flatten, $it => $call),
+            Op::Tokens => on_operation!(@unit Tokens, $it => $call),
+            Op::Add => on_operation!(@unit Add, $it => $call),
+            Op::Concat => on_operation!(@unit Concat, $it => $call),
+            Op::Softmax => on_operation!(@unit Softmax, $it => $call),
+            Op::Position => on_operation!(@unit Position, $it => $call),
+        }
+    };
+    (@unit $unit:ident, $it:ident => $call:expr) => {{
+        let $it = &$unit;
+        $call
+    }};
+}
+
+impl arithmetic::Forward for Op {
+    fn forward<D: Device>(&self, cx: &Context<'_, D>, x: &[&D::Buffer], kept: &mut Kept<D>) -> D::Buffer {
+        on_operation!(self, op => op.forward(cx, x, kept))
+    }
+}
+
+impl arithmetic::Backward for Op {
+    fn backward<D: Device>(&self, cx: &Context<'_, D>, pass: &Pass<'_, D>, to: &mut Targets<'_, D>) {
+        on_operation!(self, op => op.backward(cx, pass, to));
+    }
+}
+
+impl Reference for Op {
+    fn reference(&self, given: &Given<'_>) -> Vec<f64> {
+        on_operation!(self, op => op.reference(given))
     }
 }
 

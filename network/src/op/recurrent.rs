@@ -1,5 +1,9 @@
 //! What plain and gated recurrent layers share: `PyTorch`'s parameters, layer upon layer.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use super::operation::{ParameterSpec, Role};
 
 /// The most layers that one operation stacks.

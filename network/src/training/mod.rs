@@ -1,1 +1,209 @@
-//! Training.
+//! Values and gradients of whole networks.
+//!
+//! A [`Trainer`] runs a network forward and keeps what the way back needs, then runs it backward to the gradients of
+//! parameters and input. A normalisation, convolution or linear layer is done together with the sum and the rectifier that
+//! follow it, where nothing else reads what lies between.
+
+mod backward;
+mod plan;
+
+use thiserror::Error;
+
+use crate::device::{Cpu, Device, Fused};
+use crate::graph::Network;
+use crate::op::arithmetic::{Context, Forward, ForwardFused, Kept, Randomness};
+use crate::op::layout::to_row_major;
+use crate::op::{Op, Role};
+
+pub use backward::{Gradients, Wanted};
+use plan::Stage;
+
+/// Why a network cannot be run on what it is given.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TrainingError {
+    /// Not one array for each parameter.
+    #[error("network has {wanted} parameters but {found} arrays are given; give one for each parameter, buffers too")]
+    Parameters {
+        /// Parameters of the network.
+        wanted: usize,
+        /// Arrays given.
+        found: usize,
+    },
+    /// An array of the wrong length.
+    #[error("`{name}` holds {found} numbers instead of {wanted}; give it the shape that the network says")]
+    Length {
+        /// Of what.
+        name: String,
+        /// How many the network asks for.
+        wanted: usize,
+        /// How many there are.
+        found: usize,
+    },
+}
+
+/// How a network behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Statistics are those of the batch, and values are dropped at random.
+    Train(Randomness),
+    /// Statistics are the running ones, and nothing is dropped: for attacks and evaluation.
+    Infer,
+}
+
+/// Runs a network forward and backward.
+#[derive(Clone, Debug)]
+pub struct Trainer<D = Cpu> {
+    network: Network,
+    device: D,
+    stages: Vec<Stage>,
+}
+
+/// A network's values on a batch, and what backward needs.
+pub struct Saved<D: Device = Cpu> {
+    images: usize,
+    random: Option<Randomness>,
+    parameters: Vec<D::Buffer>,
+    /// The values that exist: the input, and what each stage gives.
+    values: Vec<Option<D::Buffer>>,
+    /// For each stage.
+    kept: Vec<Kept<D>>,
+    logits: Vec<f32>,
+    running: Vec<(usize, Vec<f32>)>,
+}
+
+impl<D: Device> Saved<D> {
+    /// What the network gives, row-major, image after image.
+    #[must_use]
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// What the running statistics are after this batch: for each that moved, the parameter's number and its values.
+    #[must_use]
+    pub fn running_statistics(&self) -> &[(usize, Vec<f32>)] {
+        &self.running
+    }
+}
+
+impl<D: Device> Trainer<D> {
+    /// Prepares to run `network` on `device`.
+    #[must_use]
+    pub fn new(network: &Network, device: D) -> Self {
+        Self { network: network.clone(), device, stages: plan::stages(network) }
+    }
+
+    /// The network.
+    #[must_use]
+    pub const fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Runs `images` images of `x` (row-major, `[channel][row][column]`), with one array for each of
+    /// [`Network::parameters`].
+    ///
+    /// # Errors
+    /// Where an array is missing or has the wrong length.
+    pub fn forward(
+        &self,
+        parameters: &[&[f32]],
+        x: &[f32],
+        images: usize,
+        mode: Mode,
+    ) -> Result<Saved<D>, TrainingError> {
+        self.check(parameters, x, images)?;
+        let device = &self.device;
+        let random = match mode {
+            Mode::Train(random) => Some(random),
+            Mode::Infer => None,
+        };
+        let mut input = device.upload(x);
+        if let Some(how) = to_row_major(self.network.input()) {
+            let mut inside = device.buffer(x.len());
+            device.copy(images, &how.reversed(), &input, false, &mut inside);
+            input = inside;
+        }
+        let mut saved = Saved {
+            images,
+            random,
+            parameters: parameters.iter().map(|p| device.upload(p)).collect(),
+            values: (0..self.network.shapes().len()).map(|_| None).collect(),
+            kept: Vec::with_capacity(self.stages.len()),
+            logits: Vec::new(),
+            running: Vec::new(),
+        };
+        saved.values[0] = Some(input);
+        for stage in &self.stages {
+            self.stage_forward(stage, &mut saved);
+        }
+        let last = self.network.shapes().len() - 1;
+        saved.logits = self.to_row_major(&saved, last, value_of(&saved, last));
+        Ok(saved)
+    }
+
+    fn check(&self, parameters: &[&[f32]], x: &[f32], images: usize) -> Result<(), TrainingError> {
+        let wanted = self.network.parameters();
+        if parameters.len() != wanted.len() {
+            return Err(TrainingError::Parameters { wanted: wanted.len(), found: parameters.len() });
+        }
+        let named = wanted.iter().map(|p| (p.name.as_str(), p.len())).zip(parameters.iter().map(|p| p.len()));
+        let input = (("input", images * self.network.input_len()), x.len());
+        match named.chain([input]).find(|((_, wanted), found)| wanted != found) {
+            Some(((name, wanted), found)) => Err(TrainingError::Length { name: name.to_owned(), wanted, found }),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `f` with the context of node `node`.
+    fn with_context<R>(&self, saved: &Saved<D>, node: usize, f: impl FnOnce(&Context<'_, D>) -> R) -> R {
+        let shapes = self.network.shapes();
+        let inputs: Vec<&[usize]> =
+            self.network.nodes()[node - 1].inputs.iter().map(|&value| shapes[value].as_slice()).collect();
+        f(&Context {
+            device: &self.device,
+            images: saved.images,
+            node,
+            inputs: &inputs,
+            output: &shapes[node],
+            parameters: &saved.parameters[self.network.parameters_of(node)],
+            random: saved.random,
+        })
+    }
+
+    fn stage_forward(&self, stage: &Stage, saved: &mut Saved<D>) {
+        let head = &self.network.nodes()[stage.head - 1];
+        let mut kept = Kept::default();
+        let x: Vec<&D::Buffer> = head.inputs.iter().map(|&value| value_of(saved, value)).collect();
+        let y = self.with_context(saved, stage.head, |cx| {
+            let fused = Fused {
+                residual: stage.residual.map(|value| value_of(saved, value)),
+                clip: if stage.rectified { (0.0, f32::INFINITY) } else { crate::device::UNLIMITED },
+                ..Fused::default()
+            };
+            match &head.op {
+                Op::Linear(op) => op.forward_fused(cx, x[0], fused, &mut kept),
+                Op::Conv2d(op) => op.forward_fused(cx, x[0], fused, &mut kept),
+                Op::BatchNorm(op) => op.forward_fused(cx, x[0], fused, &mut kept),
+                op => op.forward(cx, &x, &mut kept),
+            }
+        });
+        if let (Op::BatchNorm(op), Some(batch)) = (&head.op, &kept.statistics) {
+            let range = self.network.parameters_of(stage.head);
+            let old = [range.start + 2, range.start + 3]
+                .map(|i| self.device.download(&saved.parameters[i], self.network.parameters()[i].len()));
+            let [mean, variance] = op.moved([&old[0], &old[1]], batch);
+            saved.running.extend([(range.start + 2, mean), (range.start + 3, variance)]);
+        }
+        saved.values[stage.last] = Some(y);
+        saved.kept.push(kept);
+    }
+
+    /// Whether parameter `index` has a gradient.
+    fn is_trained(&self, index: usize) -> bool {
+        self.network.parameters()[index].role != Role::Buffer
+    }
+}
+
+/// A value that was computed earlier.
+fn value_of<D: Device>(saved: &Saved<D>, value: usize) -> &D::Buffer {
+    saved.values[value].as_ref().expect("stages come in the order of what they read, and give all that others read")
+}

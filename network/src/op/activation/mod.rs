@@ -1,5 +1,9 @@
 //! An elementwise function; which ones there are is in [`crate::activation`].
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::activation::Activation;
 use crate::op::operation::{OpError, Operation, Shape};
 

@@ -1,5 +1,9 @@
 //! The elementwise sum of two or more arrays.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{Arity, OpError, Operation, Shape};
 
 /// The sum of its inputs, added from first to last.

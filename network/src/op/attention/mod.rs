@@ -1,5 +1,9 @@
 //! Multi-head self-attention (Vaswani et al. 2017), with the parameters of `torch.nn.MultiheadAttention`.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape, positive, sequence};

@@ -1,5 +1,9 @@
 //! Batch normalisation (Ioffe and Szegedy 2015): `y = (x - mean) / sqrt(var + eps) * weight + bias`, channel by channel.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape, epsilon};

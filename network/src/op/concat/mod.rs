@@ -1,5 +1,9 @@
 //! Several arrays side by side along their channels.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{Arity, OpError, Operation, Shape};
 
 /// Images along their channels, or vectors along their features, first input first.

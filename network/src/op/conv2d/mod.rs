@@ -1,5 +1,9 @@
 //! A two-dimensional convolution (cross-correlation, as every framework has it).
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape, image, positive};

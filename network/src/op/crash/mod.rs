@@ -1,5 +1,9 @@
 //! Neurons that crash during training, so that a network learns to do without them.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape, rate};

@@ -1,5 +1,9 @@
 //! Dropout (Srivastava et al. 2014).
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape, rate};

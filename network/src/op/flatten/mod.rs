@@ -1,5 +1,9 @@
 //! Any array as a vector, the last index varying fastest.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{OpError, Operation, Shape, value_count};
 
 /// An array of any shape to `[features]`, in row-major order.

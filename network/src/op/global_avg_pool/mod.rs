@@ -1,5 +1,9 @@
 //! The mean over everything but channels or features.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{OpError, Operation, Shape};
 
 /// `[channels, height, width]` to `[channels]`, and `[time, features]` to `[features]`.

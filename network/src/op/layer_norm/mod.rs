@@ -1,5 +1,9 @@
 //! Layer normalisation (Ba, Kiros and Hinton 2016).
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape, epsilon};

@@ -1,5 +1,9 @@
 //! A fully connected layer, `y = W x + b`, over the last index of its input.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape, positive};

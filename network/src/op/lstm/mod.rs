@@ -1,5 +1,9 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997), with the parameters of `torch.nn.LSTM`.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Shape, positive, sequence};

@@ -1,5 +1,9 @@
 //! Max pooling: the largest value of each window.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape, image};

@@ -1,5 +1,9 @@
 //! Normalisation of the data as a part of the network, so that perturbations are measured in data units.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape};

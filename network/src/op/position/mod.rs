@@ -1,5 +1,9 @@
 //! A learned offset of every element: position embeddings, and constants that a file adds.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape};
 
 /// `y = x + weight`, with a weight of the shape of one example.

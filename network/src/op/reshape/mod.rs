@@ -1,5 +1,9 @@
 //! Another shape for the same values, the last index varying fastest.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape, value_count};

@@ -1,5 +1,9 @@
 //! A plain recurrent layer (Elman 1990), with the parameters of `torch.nn.RNN`.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Shape, positive, sequence};

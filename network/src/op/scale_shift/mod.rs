@@ -1,5 +1,9 @@
 //! A factor and an offset for each channel or feature: what a normalisation leaves when its statistics are fixed.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, ParameterSpec, Role, Shape};

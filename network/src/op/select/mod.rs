@@ -1,5 +1,9 @@
 //! One step of a sequence, such as the last state of a recurrent layer.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape, sequence};

@@ -1,5 +1,9 @@
 //! The shortcut of a residual network that has no parameters (He et al. 2015, "option A").
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use crate::op::operation::{OpError, Operation, Shape, image, positive};

@@ -1,5 +1,9 @@
 //! Softmax over the last index: `exp(x_i) / sum_j exp(x_j)`, computed from differences to the largest.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{OpError, Operation, Shape};
 
 /// Softmax over the features of a vector, or of each step of a sequence.

@@ -1,5 +1,9 @@
 //! An image as a sequence of its places, for attention and recurrent layers.
 
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod reference;
+
 use crate::op::operation::{OpError, Operation, Shape, image, value_count};
 
 /// `[channels, height, width]` to `[height * width, channels]`: a transposition, row after row of the image.

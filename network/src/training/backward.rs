@@ -1,0 +1,162 @@
+//! The way back through a network.
+
+use super::plan::Stage;
+use super::{Saved, Trainer, TrainingError, value_of};
+use crate::device::Device;
+use crate::op::arithmetic::{Backward, Pass, Target, Targets};
+use crate::op::layout::{plain, relayout, to_row_major};
+
+/// Which gradients are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those of the parameters.
+    pub parameters: bool,
+    /// That of the input.
+    pub input: bool,
+}
+
+/// The gradients of a loss.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gradients {
+    /// One array for each parameter of the network, empty for buffers; none at all where they were not asked for.
+    pub parameters: Vec<Vec<f32>>,
+    /// That of the input, row-major, image after image; empty where it was not asked for.
+    pub input: Vec<f32>,
+}
+
+/// Gradients on their way.
+struct Flow<D: Device> {
+    /// Of each value, as far as its readers have added theirs.
+    values: Vec<Option<D::Buffer>>,
+    /// Whether anybody wants the gradient of a value.
+    needed: Vec<bool>,
+    parameters: Vec<Vec<f32>>,
+}
+
+impl<D: Device> Trainer<D> {
+    /// The gradients of a loss from that of the logits.
+    ///
+    /// # Errors
+    /// Where `dlogits` is not as long as the logits.
+    pub fn backward(&self, saved: &Saved<D>, dlogits: &[f32], wanted: Wanted) -> Result<Gradients, TrainingError> {
+        if dlogits.len() != saved.logits.len() {
+            let (wanted, found) = (saved.logits.len(), dlogits.len());
+            return Err(TrainingError::Length { name: "gradient of the logits".into(), wanted, found });
+        }
+        let mut flow = Flow {
+            values: (0..saved.values.len()).map(|_| None).collect(),
+            needed: self.needed(wanted),
+            parameters: vec![Vec::new(); if wanted.parameters { self.network.parameters().len() } else { 0 }],
+        };
+        let last = saved.values.len() - 1;
+        flow.values[last] = Some(self.from_row_major(saved, last, dlogits));
+        for (index, stage) in self.stages.iter().enumerate().rev() {
+            self.stage_backward(stage, index, saved, &mut flow, wanted);
+        }
+        let mut gradients = Gradients { parameters: flow.parameters, input: Vec::new() };
+        if wanted.input {
+            gradients.input = match flow.values[0].take() {
+                Some(dx) => self.to_row_major(saved, 0, &dx),
+                None => vec![0.0; saved.images * self.network.input_len()],
+            };
+        }
+        Ok(gradients)
+    }
+
+    /// Which values' gradients lead to one that is asked for.
+    fn needed(&self, wanted: Wanted) -> Vec<bool> {
+        let mut needed = vec![wanted.input];
+        for (index, node) in self.network.nodes().iter().enumerate() {
+            let own = wanted.parameters && self.network.parameters_of(index + 1).any(|p| self.is_trained(p));
+            needed.push(own || node.inputs.iter().any(|&value| needed[value]));
+        }
+        needed
+    }
+
+    fn stage_backward(&self, stage: &Stage, index: usize, saved: &Saved<D>, flow: &mut Flow<D>, wanted: Wanted) {
+        let device = &self.device;
+        let Some(mut dy) = flow.values[stage.last].take() else { return };
+        let y = value_of(saved, stage.last);
+        let len = |value: usize| saved.images * self.network.shapes()[value].iter().product::<usize>();
+        if stage.rectified {
+            device.rectify_gradient(len(stage.last), y, &mut dy);
+        }
+        self.head_backward(stage, index, saved, flow, (&dy, wanted));
+        let Some(other) = stage.residual.filter(|&value| flow.needed[value]) else { return };
+        if let Some(sum) = &mut flow.values[other] {
+            device.accumulate(len(other), &dy, sum);
+        } else {
+            flow.values[other] = Some(dy);
+        }
+    }
+
+    fn head_backward(
+        &self,
+        stage: &Stage,
+        index: usize,
+        saved: &Saved<D>,
+        flow: &mut Flow<D>,
+        (dy, wanted): (&D::Buffer, Wanted),
+    ) {
+        let (node, device) = (&self.network.nodes()[stage.head - 1], &self.device);
+        let range = self.network.parameters_of(stage.head);
+        let x: Vec<&D::Buffer> = node.inputs.iter().map(|&value| value_of(saved, value)).collect();
+        let mut inputs: Vec<Option<Target<D>>> = Vec::with_capacity(x.len());
+        for &value in &node.inputs {
+            let len = saved.images * self.network.shapes()[value].iter().product::<usize>();
+            inputs.push(flow.needed[value].then(|| {
+                // A value that is read twice finds its first gradient taken, and is given a second one.
+                let sum = flow.values[value].take();
+                let accumulate = sum.is_some();
+                Target { buffer: sum.unwrap_or_else(|| device.buffer(len)), accumulate }
+            }));
+        }
+        let mut parameters: Vec<D::Buffer> = if wanted.parameters {
+            range.clone().map(|p| device.buffer(self.network.parameters()[p].len())).collect()
+        } else {
+            Vec::new()
+        };
+        self.with_context(saved, stage.head, |cx| {
+            // Only a stage that is one node gives its operation's own output.
+            let y = value_of(saved, stage.last);
+            let pass = Pass { x: &x, y, kept: &saved.kept[index], dy };
+            node.op.backward(cx, &pass, &mut Targets { inputs: &mut inputs, parameters: &mut parameters });
+        });
+        for (gradient, p) in parameters.iter().zip(range) {
+            if self.is_trained(p) {
+                flow.parameters[p] = device.download(gradient, self.network.parameters()[p].len());
+            }
+        }
+        for (target, &value) in inputs.into_iter().zip(&node.inputs) {
+            let Some(Target { buffer, .. }) = target else { continue };
+            if let Some(sum) = &mut flow.values[value] {
+                device.accumulate(saved.images * self.network.shapes()[value].iter().product::<usize>(), &buffer, sum);
+            } else {
+                flow.values[value] = Some(buffer);
+            }
+        }
+    }
+
+    /// Row-major numbers as they are inside for value `value`.
+    fn from_row_major(&self, saved: &Saved<D>, value: usize, numbers: &[f32]) -> D::Buffer {
+        let (shape, device) = (&self.network.shapes()[value], &self.device);
+        let given = device.upload(numbers);
+        if to_row_major(shape).is_none() {
+            return given;
+        }
+        let len = shape.iter().product();
+        let mut inside = device.buffer(numbers.len());
+        relayout(device, saved.images, (&[len], &given), shape, false, &mut inside);
+        inside
+    }
+
+    /// The numbers of value `value` in row-major order.
+    pub(super) fn to_row_major(&self, saved: &Saved<D>, value: usize, inside: &D::Buffer) -> Vec<f32> {
+        let (shape, device) = (&self.network.shapes()[value], &self.device);
+        let len: usize = shape.iter().product();
+        let mut given = device.buffer(saved.images * len);
+        let how = to_row_major(shape).unwrap_or(plain(len));
+        device.copy(saved.images, &how, inside, false, &mut given);
+        device.download(&given, saved.images * len)
+    }
+}
