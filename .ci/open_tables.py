@@ -21,9 +21,9 @@ assert lazy.schema["metric"] == polars.String, lazy.schema
 assert lazy.schema["seed"] == polars.Int64, lazy.schema
 assert lazy.height == len(frame)
 
-(rows,) = duckdb.sql(f"select count(*) from '{path}'").fetchone()
+[(rows,)] = duckdb.connect().execute(f"select count(*) from '{path}'").fetchall()
 assert rows == len(frame)
-described = duckdb.sql(f"describe select * from '{path}'").fetchall()
+described = duckdb.connect().execute(f"describe select * from '{path}'").fetchall()
 types = {row[0]: row[1] for row in described}
 assert types["value"] == "DOUBLE", types
 assert types["metric"] == "VARCHAR", types
