@@ -7,9 +7,8 @@ use rayon::prelude::*;
 
 use super::activation::Activation;
 use super::dense::{accumulate, transpose};
-use super::mask::Mask;
+use super::mlp_weights::MlpWeights;
 use super::real::Real;
-use super::weights::{Weights, WeightsError};
 
 /// Rows that travel through the layers together.
 pub(crate) const BLOCK: usize = 64;
@@ -92,16 +91,9 @@ impl<T: Real> Prepared<T> {
 }
 
 impl<T: Real> Executor<T> {
-    /// Prepares `weights`, with the weights that `mask` drops set to zero.
-    ///
-    /// # Errors
-    /// Where the mask does not fit the weights.
-    pub fn new(weights: &Weights, mask: Option<&Mask>) -> Result<Self, WeightsError> {
-        if let Some(mask) = mask {
-            let mut masked = weights.clone();
-            mask.apply(&mut masked)?;
-            return Self::new(&masked, None);
-        }
+    /// Prepares `weights`.
+    #[must_use]
+    pub fn new(weights: &MlpWeights) -> Self {
         let convert = |values: &[f32]| values.iter().map(|&v| T::from_f32(v)).collect::<Vec<_>>();
         let layers = weights
             .network
@@ -121,7 +113,7 @@ impl<T: Real> Executor<T> {
                 }
             })
             .collect();
-        Ok(Self { inputs: weights.network.inputs, layers })
+        Self { inputs: weights.network.inputs, layers }
     }
 
     /// Features of an example.
@@ -295,12 +287,12 @@ pub fn predict<T: Real>(logits: &[T], outputs: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::init::Init;
-    use crate::nn::network::Network;
+    use crate::nn::Init;
+    use crate::nn::mlp::Mlp;
     use crate::nn::random::Stream;
 
-    fn example(activation: Activation) -> (Weights, Vec<f32>, usize) {
-        let net = Network::mlp(37, &[40, 21], 10, activation, true);
+    fn example(activation: Activation) -> (MlpWeights, Vec<f32>, usize) {
+        let net = Mlp::new(37, &[40, 21], 10, activation, true);
         let weights = net.initialize(Init::GlorotNormal, Init::Normal { std: 0.3 }, 5);
         let rows = 150;
         let mut x = vec![0.0; rows * 37];
@@ -309,7 +301,7 @@ mod tests {
     }
 
     /// Row by row and sum by sum in f64, from the tensors as stored.
-    fn naive(weights: &Weights, row: &[f32]) -> Vec<f64> {
+    fn naive(weights: &MlpWeights, row: &[f32]) -> Vec<f64> {
         let mut h: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
         for (index, layer) in weights.network.layers.iter().enumerate() {
             let (w, b) = (weights.weight(index + 1), weights.bias(index + 1));
@@ -327,9 +319,9 @@ mod tests {
     fn logits_equal_a_naive_reference() {
         for activation in [Activation::relu(), Activation::Sigmoid { gain: 4.0 }, Activation::Tanh] {
             let (weights, x, rows) = example(activation);
-            let single = Executor::<f32>::new(&weights, None).unwrap().logits(&x, rows);
+            let single = Executor::<f32>::new(&weights).logits(&x, rows);
             let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
-            let double = Executor::<f64>::new(&weights, None).unwrap().logits(&wide, rows);
+            let double = Executor::<f64>::new(&weights).logits(&wide, rows);
             for r in 0..rows {
                 for (o, wanted) in naive(&weights, &x[r * 37..(r + 1) * 37]).into_iter().enumerate() {
                     assert!((f64::from(single[r * 10 + o]) - wanted).abs() < 1e-5);
@@ -342,7 +334,7 @@ mod tests {
     #[test]
     fn batch_size_and_thread_count_do_not_change_a_bit() {
         let (weights, x, rows) = example(Activation::Softplus);
-        let executor = Executor::<f32>::new(&weights, None).unwrap();
+        let executor = Executor::<f32>::new(&weights);
         let whole = executor.logits(&x, rows);
         for batch in [1, 7, 64, 149] {
             let parts: Vec<f32> =
@@ -364,25 +356,13 @@ mod tests {
     #[test]
     fn a_changed_weight_changes_both_layouts() {
         let (mut weights, x, rows) = example(Activation::Tanh);
-        let mut executor = Executor::<f32>::new(&weights, None).unwrap();
+        let mut executor = Executor::<f32>::new(&weights);
         let before = executor.set_weight(2, 3, 5, 9.0);
         assert_eq!(before.to_bits(), weights.weight(2)[3 * 40 + 5].to_bits());
         weights.get_mut("hidden.2.weight").unwrap().values[3 * 40 + 5] = 9.0;
-        let fresh = Executor::<f32>::new(&weights, None).unwrap();
+        let fresh = Executor::<f32>::new(&weights);
         assert_eq!(executor.logits(&x, rows), fresh.logits(&x, rows));
         assert_eq!(executor.layer(2).weight(), fresh.layer(2).weight());
-    }
-
-    #[test]
-    fn a_mask_acts_as_zeroed_weights() {
-        let (mut weights, x, rows) = example(Activation::relu());
-        let mut mask = Mask::full(&weights.network);
-        for keep in mask.tensors[0].keep.iter_mut().step_by(3) {
-            *keep = false;
-        }
-        let masked = Executor::<f32>::new(&weights, Some(&mask)).unwrap().logits(&x, rows);
-        mask.apply(&mut weights).unwrap();
-        assert_eq!(masked, Executor::<f32>::new(&weights, None).unwrap().logits(&x, rows));
     }
 
     #[test]

@@ -125,9 +125,9 @@ pub fn cross_entropy_gradient<T: Real>(logits: &[T], label: usize, out: &mut [T]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Init;
     use crate::nn::activation::Activation;
-    use crate::nn::init::Init;
-    use crate::nn::network::Network;
+    use crate::nn::mlp::Mlp;
     use crate::nn::random::Stream;
 
     const ACTIVATIONS: [Activation; 5] = [
@@ -139,8 +139,8 @@ mod tests {
     ];
 
     fn executor(activation: Activation) -> Executor<f64> {
-        let net = Network::mlp(6, &[9, 7], 4, activation, true);
-        Executor::new(&net.initialize(Init::HeNormal, Init::Normal { std: 0.1 }, 3), None).unwrap()
+        let net = Mlp::new(6, &[9, 7], 4, activation, true);
+        Executor::new(&net.initialize(Init::HeNormal, Init::Normal { std: 0.1 }, 3))
     }
 
     fn inputs(rows: usize) -> Vec<f64> {

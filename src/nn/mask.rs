@@ -1,13 +1,41 @@
 //! Which weights are kept.
 
-use super::network::Network;
-use super::weights::{Weights, WeightsError, weight_shapes};
+use duress_network::op::Role;
+use duress_network::{Network, Weights};
+use thiserror::Error;
+
+use super::mlp_weights::MlpWeights;
 
 /// For every weight of a network (biases are never masked) whether it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// The masks of the weight tensors, first layer first.
     pub tensors: Vec<MaskTensor>,
+}
+
+/// A mask that is not one of these weights.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MaskError {
+    /// A weight has no mask.
+    #[error("weight `{0}` has no mask; use a mask of this network")]
+    Missing(String),
+    /// A mask has no weight.
+    #[error("mask `{0}` belongs to no weight of the network; use a mask of this network")]
+    Unexpected(String),
+    /// A mask has another shape than its weight, or another number of values than its shape.
+    #[error(
+        "mask `{name}` has shape {found:?} and {values} values but its weight is {wanted:?}; use a mask of this network"
+    )]
+    Shape {
+        /// The mask.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// How many values it holds.
+        values: usize,
+        /// The weight's shape.
+        wanted: Vec<usize>,
+    },
 }
 
 /// The mask of one weight tensor.
@@ -33,18 +61,20 @@ impl MaskTensor {
     pub fn density(&self) -> f64 {
         if self.keep.is_empty() { 1.0 } else { self.kept() as f64 / self.keep.len() as f64 }
     }
+
+    /// Sets the values that are not kept to positive zero.
+    fn zero(&self, values: &mut [f32]) {
+        values.iter_mut().zip(&self.keep).filter(|(_, keep)| !**keep).for_each(|(value, _)| *value = 0.0);
+    }
 }
 
 impl Mask {
     /// The mask that keeps every weight of `network`.
     #[must_use]
     pub fn full(network: &Network) -> Self {
-        let tensors = weight_shapes(network)
-            .into_iter()
-            .map(|(name, shape)| {
-                let keep = vec![true; shape.iter().product()];
-                MaskTensor { name, shape, keep }
-            })
+        let weights = network.parameters().iter().filter(|p| p.role == Role::Weight);
+        let tensors = weights
+            .map(|p| MaskTensor { name: p.name.clone(), shape: p.shape.clone(), keep: vec![true; p.len()] })
             .collect();
         Self { tensors }
     }
@@ -63,27 +93,39 @@ impl Mask {
         Self { tensors }
     }
 
+    /// The share of `weights` that are not zero, in `[0, 1]`.
+    #[must_use]
+    pub fn density_of(weights: &Weights) -> f64 {
+        Self::of_nonzero(weights).density()
+    }
+
     /// Whether this mask has one entry for each weight of `network`, in order.
     ///
     /// # Errors
     /// Where a weight has no mask, a mask no weight, or a shape is wrong.
-    pub fn validate(&self, network: &Network) -> Result<(), WeightsError> {
-        let wanted = weight_shapes(network);
-        for (index, (name, shape)) in wanted.iter().enumerate() {
-            let tensor = self.tensors.get(index).ok_or_else(|| WeightsError::Missing(name.clone()))?;
-            if tensor.name != *name {
-                return Err(WeightsError::Unexpected(tensor.name.clone()));
+    pub fn validate(&self, network: &Network) -> Result<(), MaskError> {
+        let weights = network.parameters().iter().filter(|p| p.role == Role::Weight);
+        self.fit(weights.map(|p| (p.name.as_str(), p.shape.as_slice())))
+    }
+
+    /// Whether the masks are those of weights with these names and shapes.
+    fn fit<'a>(&self, wanted: impl Iterator<Item = (&'a str, &'a [usize])>) -> Result<(), MaskError> {
+        let mut tensors = self.tensors.iter();
+        for (name, shape) in wanted {
+            let tensor = tensors.next().ok_or_else(|| MaskError::Missing(name.to_owned()))?;
+            if tensor.name != name {
+                return Err(MaskError::Unexpected(tensor.name.clone()));
             }
-            if tensor.shape != *shape || tensor.keep.len() != shape.iter().product::<usize>() {
-                return Err(WeightsError::Shape {
-                    name: name.clone(),
+            if tensor.shape != shape || tensor.keep.len() != shape.iter().product::<usize>() {
+                return Err(MaskError::Shape {
+                    name: name.to_owned(),
                     found: tensor.shape.clone(),
                     values: tensor.keep.len(),
-                    wanted: shape.clone(),
+                    wanted: shape.to_vec(),
                 });
             }
         }
-        self.tensors.get(wanted.len()).map_or(Ok(()), |extra| Err(WeightsError::Unexpected(extra.name.clone())))
+        tensors.next().map_or(Ok(()), |extra| Err(MaskError::Unexpected(extra.name.clone())))
     }
 
     /// How many weights are kept.
@@ -122,15 +164,23 @@ impl Mask {
     ///
     /// # Errors
     /// Where the mask does not fit the weights.
-    pub fn apply(&self, weights: &mut Weights) -> Result<(), WeightsError> {
-        self.validate(&weights.network)?;
-        for layer in 1..=weights.network.depth() {
-            let index = weights.weight_index(layer);
-            for (value, &keep) in weights.tensors[index].values.iter_mut().zip(&self.tensors[layer - 1].keep) {
-                if !keep {
-                    *value = 0.0;
-                }
-            }
+    pub fn apply(&self, weights: &mut Weights) -> Result<(), MaskError> {
+        self.validate(weights.network())?;
+        let roles: Vec<bool> = weights.network().parameters().iter().map(|p| p.role == Role::Weight).collect();
+        let values = weights.values_mut().zip(roles).filter(|(_, is_weight)| *is_weight);
+        values.zip(&self.tensors).for_each(|((values, _), mask)| mask.zero(values));
+        Ok(())
+    }
+
+    /// [`Mask::apply`] to a multilayer perceptron seen as layers.
+    ///
+    /// # Errors
+    /// Where the mask does not fit the weights.
+    pub fn apply_to_mlp(&self, weights: &mut MlpWeights) -> Result<(), MaskError> {
+        self.fit(weights.weight_tensors().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))?;
+        for (layer, mask) in self.tensors.iter().enumerate() {
+            let index = weights.weight_index(layer + 1);
+            mask.zero(&mut weights.tensors[index].values);
         }
         Ok(())
     }
@@ -140,27 +190,30 @@ impl Mask {
 mod tests {
     use super::*;
     use crate::nn::activation::Activation;
+    use crate::nn::mlp::Mlp;
+
+    fn mlp(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation, bias: bool) -> Network {
+        Mlp::new(inputs, hidden, outputs, activation, bias).graph().unwrap()
+    }
 
     #[test]
     fn a_mask_zeroes_exactly_what_it_drops_and_leaves_biases_alone() {
-        let net = Network::mlp(2, &[2], 1, Activation::relu(), true);
+        let net = mlp(2, &[2], 1, Activation::relu(), true);
         let mut weights = Weights::zeros(&net);
-        for tensor in &mut weights.tensors {
-            tensor.values.fill(-2.0);
-        }
+        weights.values_mut().for_each(|values| values.fill(-2.0));
         let mut mask = Mask::full(&net);
         mask.tensors[0].keep[1] = false;
         mask.apply(&mut weights).unwrap();
-        assert_eq!(weights.weight(1), [-2.0, 0.0, -2.0, -2.0]);
-        assert!(weights.weight(1)[1].is_sign_positive());
-        assert_eq!(weights.bias(1).unwrap(), [-2.0, -2.0]);
+        assert_eq!(weights.tensors()[0].values, [-2.0, 0.0, -2.0, -2.0]);
+        assert!(weights.tensors()[0].values[1].is_sign_positive());
+        assert_eq!(weights.tensors()[1].values, [-2.0, -2.0]);
         assert_eq!(Mask::of_nonzero(&weights), mask);
         assert_eq!((mask.kept(), mask.total()), (5, 6));
     }
 
     #[test]
     fn intersecting_never_brings_a_weight_back() {
-        let net = Network::mlp(2, &[], 2, Activation::relu(), false);
+        let net = mlp(2, &[], 2, Activation::relu(), false);
         let (mut a, mut b) = (Mask::full(&net), Mask::full(&net));
         a.tensors[0].keep[0] = false;
         b.tensors[0].keep[3] = false;
@@ -170,8 +223,7 @@ mod tests {
 
     #[test]
     fn a_mask_of_another_network_is_refused() {
-        let (small, large) =
-            (Network::mlp(2, &[], 2, Activation::relu(), false), Network::mlp(3, &[], 2, Activation::relu(), false));
-        assert!(matches!(Mask::full(&small).validate(&large), Err(WeightsError::Shape { .. })));
+        let (small, large) = (mlp(2, &[], 2, Activation::relu(), false), mlp(3, &[], 2, Activation::relu(), false));
+        assert!(matches!(Mask::full(&small).validate(&large), Err(MaskError::Shape { .. })));
     }
 }

@@ -1,7 +1,10 @@
-//! What a network is: its layers, their shapes, and the parameters they own; no numbers yet.
+//! A multilayer perceptron seen as layers: the form in which the literature on crashing neurons states its results.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use duress_network::graph::GraphError;
+use duress_network::{Network, Op, arch};
 
 use super::activation::Activation;
 
@@ -10,7 +13,7 @@ use super::activation::Activation;
 /// Layers are numbered as in the literature on faults: 0 is the input, `1..=depth()` are the layers in `layers`, so that
 /// `layers[l - 1]` computes the activations of layer `l`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Network {
+pub struct Mlp {
     /// Features of an example.
     pub inputs: usize,
     /// The layers, first to last; at least one.
@@ -56,7 +59,7 @@ pub struct Parameter {
 
 /// A network that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NetworkError {
+pub enum MlpError {
     /// There is nothing between input and output.
     #[error("network has no layers; give it at least the output layer")]
     Empty,
@@ -78,10 +81,10 @@ pub enum NetworkError {
     DuplicateName(String),
 }
 
-impl Network {
+impl Mlp {
     /// A multilayer perceptron: hidden layers with `activation`, then a linear output layer.
     #[must_use]
-    pub fn mlp(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation, bias: bool) -> Self {
+    pub fn new(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation, bias: bool) -> Self {
         let mut layers = Vec::with_capacity(hidden.len() + 1);
         let mut width = inputs;
         for (index, &units) in hidden.iter().enumerate() {
@@ -98,24 +101,82 @@ impl Network {
         Self { inputs, layers }
     }
 
+    /// The layers of `network`, if it is a chain of linear nodes with biases or without, each followed by an activation or
+    /// by none, on a vector or on an image flattened first.
+    #[must_use]
+    pub fn of(network: &Network) -> Option<Self> {
+        let mut layers: Vec<Layer> = Vec::new();
+        for (index, node) in network.nodes().iter().enumerate() {
+            if node.inputs != [index] {
+                return None;
+            }
+            match (&node.op, layers.last_mut()) {
+                (Op::Flatten, None) => {}
+                (Op::Linear(linear), _) => {
+                    let [inputs] = network.shapes()[index][..] else { return None };
+                    layers.push(Layer {
+                        name: node.name.clone(),
+                        inputs,
+                        outputs: linear.outputs,
+                        bias: linear.bias,
+                        activation: Activation::Identity,
+                    });
+                }
+                (Op::Activation(activation), Some(layer)) if layer.activation == Activation::Identity => {
+                    layer.activation = *activation;
+                }
+                _ => return None,
+            }
+        }
+        (!layers.is_empty()).then(|| Self { inputs: network.input_len(), layers })
+    }
+
+    /// The network of these layers on vectors.
+    ///
+    /// # Errors
+    /// Where a width is zero, or hidden layers differ in more than their widths.
+    pub fn graph(&self) -> Result<Network, GraphError> {
+        let first = self.layers.first();
+        let mlp = arch::mlp::Mlp {
+            hidden: self.layers[..self.layers.len().saturating_sub(1)].iter().map(|layer| layer.outputs).collect(),
+            activation: first.map_or(Activation::Identity, |layer| layer.activation),
+            bias: first.is_some_and(|layer| layer.bias),
+            batch_norm: false,
+        };
+        mlp.network(&[self.inputs], self.outputs())
+    }
+
+    /// Fresh weights, drawn as those of [`Mlp::graph`] are.
+    #[cfg(test)]
+    pub(crate) fn initialize(
+        &self,
+        weight: duress_network::Init,
+        bias: duress_network::Init,
+        seed: u64,
+    ) -> super::MlpWeights {
+        let graph = self.graph().expect("a sound perceptron");
+        let weights = graph.initialize(&duress_network::Scheme::new(weight, bias), seed);
+        super::MlpWeights::of(&weights).expect("a perceptron")
+    }
+
     /// Whether the layers fit together.
     ///
     /// # Errors
     /// Where there is no layer, a width is zero, a name occurs twice, or a layer does not fit the one before it.
-    pub fn validate(&self) -> Result<(), NetworkError> {
+    pub fn validate(&self) -> Result<(), MlpError> {
         if self.layers.is_empty() {
-            return Err(NetworkError::Empty);
+            return Err(MlpError::Empty);
         }
         let mut width = self.inputs;
         for (index, layer) in self.layers.iter().enumerate() {
             if layer.inputs == 0 || layer.outputs == 0 {
-                return Err(NetworkError::ZeroWidth(layer.name.clone()));
+                return Err(MlpError::ZeroWidth(layer.name.clone()));
             }
             if layer.inputs != width {
-                return Err(NetworkError::Mismatch { layer: layer.name.clone(), reads: layer.inputs, gives: width });
+                return Err(MlpError::Mismatch { layer: layer.name.clone(), reads: layer.inputs, gives: width });
             }
             if self.layers[..index].iter().any(|other| other.name == layer.name) {
-                return Err(NetworkError::DuplicateName(layer.name.clone()));
+                return Err(MlpError::DuplicateName(layer.name.clone()));
             }
             width = layer.outputs;
         }
@@ -193,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_lottery_network_has_the_published_number_of_weights() {
-        let net = Network::mlp(784, &[300, 100], 10, Activation::relu(), false);
+        let net = Mlp::new(784, &[300, 100], 10, Activation::relu(), false);
         assert_eq!((net.weight_count(), net.parameter_count(), net.macs()), (266_200, 266_200, 266_200));
         let names: Vec<_> = net.parameters().into_iter().map(|p| (p.name, p.shape)).collect();
         assert_eq!(names[0], ("hidden.1.weight".to_owned(), vec![300, 784]));
@@ -201,20 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn a_graph_and_its_layers_are_the_same_network() {
+        let net = Mlp::new(4, &[3, 5], 2, Activation::Tanh, true);
+        assert_eq!(Mlp::of(&net.graph().unwrap()), Some(net));
+        let image = arch::mlp::Mlp { hidden: vec![3], ..arch::mlp::Mlp::default() };
+        assert_eq!(Mlp::of(&image.network(&[1, 2, 2], 2).unwrap()).map(|mlp| mlp.inputs), Some(4));
+        let norm = arch::mlp::Mlp { batch_norm: true, ..image };
+        assert_eq!(Mlp::of(&norm.network(&[4], 2).unwrap()), None);
+    }
+
+    #[test]
     fn a_network_survives_json() {
-        let net = Network::mlp(4, &[3], 2, Activation::Sigmoid { gain: 4.0 }, true);
+        let net = Mlp::new(4, &[3], 2, Activation::Sigmoid { gain: 4.0 }, true);
         let text = serde_json::to_string(&net).unwrap();
-        assert_eq!(serde_json::from_str::<Network>(&text).unwrap(), net);
+        assert_eq!(serde_json::from_str::<Mlp>(&text).unwrap(), net);
         assert!(text.contains(r#"{"name":"sigmoid","gain":4.0}"#), "{text}");
     }
 
     #[test]
     fn a_layer_that_does_not_fit_is_named() {
-        let mut net = Network::mlp(4, &[3], 2, Activation::Tanh, true);
+        let mut net = Mlp::new(4, &[3], 2, Activation::Tanh, true);
         net.layers[1].inputs = 5;
         let error = net.validate().unwrap_err().to_string();
         assert!(error.contains("`output` reads 5 values but the layer before it gives 3"), "{error}");
         net.layers.clear();
-        assert_eq!(net.validate(), Err(NetworkError::Empty));
+        assert_eq!(net.validate(), Err(MlpError::Empty));
     }
 }

@@ -1,25 +1,28 @@
-//! A network together with the values of its parameters.
+//! A multilayer perceptron seen as layers, together with the values of its parameters.
 
 use thiserror::Error;
 
-use super::network::{Network, NetworkError, Role};
+use duress_network::Weights;
+use duress_network::weights::WeightsError;
+
+use super::mlp::{Mlp, MlpError};
 use super::tensor::Tensor;
 
-/// A network and one tensor for each of its parameters, in the order of [`Network::parameters`].
+/// A network and one tensor for each of its parameters, in the order of [`Mlp::parameters`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Weights {
+pub struct MlpWeights {
     /// The network they belong to.
-    pub network: Network,
+    pub network: Mlp,
     /// The parameters' values.
     pub tensors: Vec<Tensor>,
 }
 
 /// Weights or a mask that do not fit their network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum WeightsError {
+pub enum MlpWeightsError {
     /// The network itself is wrong.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Mlp(#[from] MlpError),
     /// A parameter has no tensor.
     #[error("parameter `{0}` is missing; every parameter of the network needs a tensor")]
     Missing(String),
@@ -42,21 +45,36 @@ pub enum WeightsError {
     },
 }
 
-impl Weights {
+impl MlpWeights {
     /// Weights of `network` made of `tensors`, which may come in any order.
     ///
     /// # Errors
     /// Where a parameter is missing, a tensor is no parameter, or a shape is wrong.
-    pub fn new(network: Network, tensors: Vec<Tensor>) -> Result<Self, WeightsError> {
+    pub fn new(network: Mlp, tensors: Vec<Tensor>) -> Result<Self, MlpWeightsError> {
         network.validate()?;
         let wanted: Vec<_> = network.parameters().into_iter().map(|p| (p.name, p.shape)).collect();
         let tensors = in_order(&wanted, tensors)?;
         Ok(Self { network, tensors })
     }
 
+    /// These weights as layers, if their network is a multilayer perceptron (see [`Mlp::of`]).
+    #[must_use]
+    pub fn of(weights: &Weights) -> Option<Self> {
+        // A chain has its parameters in the same order either way.
+        Some(Self { network: Mlp::of(weights.network())?, tensors: weights.tensors().to_vec() })
+    }
+
+    /// The same numbers as weights of `network`.
+    ///
+    /// # Errors
+    /// Where it is another network.
+    pub fn into_weights_of(self, network: &duress_network::Network) -> Result<Weights, WeightsError> {
+        Weights::new(network.clone(), self.tensors)
+    }
+
     /// All parameters zero.
     #[must_use]
-    pub fn zeros(network: &Network) -> Self {
+    pub fn zeros(network: &Mlp) -> Self {
         let tensors = network.parameters().into_iter().map(|p| Tensor::zeros(p.name, p.shape)).collect();
         Self { network: network.clone(), tensors }
     }
@@ -101,20 +119,15 @@ impl Weights {
     }
 }
 
-/// The names and shapes of a network's weight tensors, without the biases.
-pub(crate) fn weight_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
-    network.parameters().into_iter().filter(|p| p.role == Role::Weight).map(|p| (p.name, p.shape)).collect()
-}
-
 /// `tensors` in the order of `wanted`, every one of the wanted shape and none left over.
-fn in_order(wanted: &[(String, Vec<usize>)], mut tensors: Vec<Tensor>) -> Result<Vec<Tensor>, WeightsError> {
+fn in_order(wanted: &[(String, Vec<usize>)], mut tensors: Vec<Tensor>) -> Result<Vec<Tensor>, MlpWeightsError> {
     let mut ordered = Vec::with_capacity(wanted.len());
     for (name, shape) in wanted {
         let position =
-            tensors.iter().position(|t| t.name == *name).ok_or_else(|| WeightsError::Missing(name.clone()))?;
+            tensors.iter().position(|t| t.name == *name).ok_or_else(|| MlpWeightsError::Missing(name.clone()))?;
         let tensor = tensors.swap_remove(position);
         if tensor.shape != *shape || tensor.values.len() != tensor.expected_len() {
-            return Err(WeightsError::Shape {
+            return Err(MlpWeightsError::Shape {
                 name: tensor.name,
                 found: tensor.shape,
                 values: tensor.values.len(),
@@ -123,7 +136,7 @@ fn in_order(wanted: &[(String, Vec<usize>)], mut tensors: Vec<Tensor>) -> Result
         }
         ordered.push(tensor);
     }
-    tensors.into_iter().next().map_or(Ok(ordered), |extra| Err(WeightsError::Unexpected(extra.name)))
+    tensors.into_iter().next().map_or(Ok(ordered), |extra| Err(MlpWeightsError::Unexpected(extra.name)))
 }
 
 #[cfg(test)]
@@ -131,15 +144,15 @@ mod tests {
     use super::*;
     use crate::nn::activation::Activation;
 
-    fn net() -> Network {
-        Network::mlp(3, &[2], 2, Activation::relu(), true)
+    fn net() -> Mlp {
+        Mlp::new(3, &[2], 2, Activation::relu(), true)
     }
 
     #[test]
     fn tensors_are_put_in_the_order_of_the_network() {
-        let mut tensors = Weights::zeros(&net()).tensors;
+        let mut tensors = MlpWeights::zeros(&net()).tensors;
         tensors.reverse();
-        let weights = Weights::new(net(), tensors).unwrap();
+        let weights = MlpWeights::new(net(), tensors).unwrap();
         let names: Vec<_> = weights.tensors.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["hidden.1.weight", "hidden.1.bias", "output.weight", "output.bias"]);
         assert_eq!(weights.weight(2).len(), 4);
@@ -149,14 +162,17 @@ mod tests {
 
     #[test]
     fn missing_unexpected_and_misshapen_tensors_are_named() {
-        let mut tensors = Weights::zeros(&net()).tensors;
+        let mut tensors = MlpWeights::zeros(&net()).tensors;
         let last = tensors.pop().unwrap();
-        assert_eq!(Weights::new(net(), tensors.clone()).unwrap_err(), WeightsError::Missing("output.bias".into()));
+        assert_eq!(
+            MlpWeights::new(net(), tensors.clone()).unwrap_err(),
+            MlpWeightsError::Missing("output.bias".into())
+        );
         tensors.push(last);
         tensors.push(Tensor::zeros("stray", vec![1]));
-        assert_eq!(Weights::new(net(), tensors.clone()).unwrap_err(), WeightsError::Unexpected("stray".into()));
+        assert_eq!(MlpWeights::new(net(), tensors.clone()).unwrap_err(), MlpWeightsError::Unexpected("stray".into()));
         tensors.pop();
         tensors[0].values.pop();
-        assert!(matches!(Weights::new(net(), tensors), Err(WeightsError::Shape { .. })));
+        assert!(matches!(MlpWeights::new(net(), tensors), Err(MlpWeightsError::Shape { .. })));
     }
 }

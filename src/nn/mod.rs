@@ -1,8 +1,9 @@
 //! Networks and their kernels: pure types and functions that know nothing of specs, stages or the cache.
 //!
-//! A [`Network`] says what the layers are; [`Weights`] give their numbers and a [`Mask`] says which of them are kept. An
-//! [`Executor`] runs a network forward in `f32` or `f64`; [`gradient`] goes backward to inputs and activations; [`train`]
-//! fits weights on dfdx's tape, which no other module sees; [`prune`] chooses what to drop.
+//! A [`Network`] says what the operations are; [`Weights`] give their numbers and a [`Mask`] says which of them are kept.
+//! What the literature says of multilayer perceptrons alone (crash bounds, crash campaigns) is computed on [`Mlp`], the
+//! same network seen as layers, and its [`Executor`] in `f32` or `f64`. [`train`] fits weights on dfdx's tape, which no
+//! other module sees; [`prune`] chooses what to drop.
 
 pub mod attack;
 pub mod bound;
@@ -11,21 +12,21 @@ pub mod examples;
 pub mod executor;
 pub mod fault;
 pub mod gradient;
-pub mod init;
 pub mod mask;
-pub mod network;
+pub mod mlp;
+pub mod mlp_weights;
 pub mod prune;
 pub mod statistics;
 mod tape;
 pub mod train;
-pub mod weights;
 pub mod weights_table;
 
-pub use duress_network::{Activation, Real, Stream, Tensor, activation, dense, random, real, tensor};
+pub use duress_network::{
+    Activation, Init, Network, Real, Scheme, Stream, Tensor, Weights, activation, dense, random, real, tensor,
+};
 
 pub use examples::Examples;
 pub use executor::{Executor, Trace, argmax, predict};
-pub use init::Init;
-pub use mask::{Mask, MaskTensor};
-pub use network::{Layer, Network, NetworkError};
-pub use weights::{Weights, WeightsError};
+pub use mask::{Mask, MaskError, MaskTensor};
+pub use mlp::{Layer, Mlp, MlpError};
+pub use mlp_weights::{MlpWeights, MlpWeightsError};

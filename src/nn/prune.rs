@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::fault::matches;
-use super::mask::{Mask, MaskTensor};
+use super::mask::{Mask, MaskError, MaskTensor};
 use super::random::Stream;
-use super::weights::{Weights, WeightsError};
+use duress_network::op::Role;
+use duress_network::{Network, Weights};
 
 /// By what weights are ranked; the lowest go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub struct LayerCount {
 pub enum PruneError {
     /// The mask does not fit the weights.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Mask(#[from] MaskError),
     /// A share below 0 or above 1.
     #[error("share to remove is {0}; give a number from 0 to 1")]
     Share(f64),
@@ -96,8 +97,8 @@ pub fn prune(
     amount: &Amount,
     cutoff: Cutoff,
 ) -> Result<(Mask, Vec<LayerCount>), PruneError> {
-    let mut mask = previous.cloned().unwrap_or_else(|| Mask::full(&weights.network));
-    mask.validate(&weights.network)?;
+    let mut mask = previous.cloned().unwrap_or_else(|| Mask::full(weights.network()));
+    mask.validate(weights.network())?;
     let before: Vec<usize> = mask.tensors.iter().map(MaskTensor::kept).collect();
     match amount {
         Amount::PerLayer(rates) => {
@@ -130,15 +131,27 @@ pub fn prune(
             remove(weights, &mut mask, &all, criterion, count, cutoff)?;
         }
     }
-    let counts = mask.tensors.iter().zip(&weights.network.layers).zip(before);
-    let counts = counts.map(|((tensor, layer), before)| LayerCount {
-        layer: layer.name.clone(),
+    let counts = mask.tensors.iter().zip(before).map(|(tensor, before)| LayerCount {
+        layer: layer_of(&tensor.name).to_owned(),
         weights: tensor.keep.len(),
         kept: tensor.kept(),
         removed_now: before - tensor.kept(),
     });
     let counts = counts.collect();
     Ok((mask, counts))
+}
+
+/// What the layer of a weight tensor is called: its node's name, and for operations with several weights theirs.
+#[must_use]
+pub fn layer_of(weight: &str) -> &str {
+    weight.strip_suffix(".weight").unwrap_or(weight)
+}
+
+/// What the layers with weights are called, in the order of a mask's tensors.
+#[must_use]
+pub fn weight_layers(network: &Network) -> Vec<&str> {
+    let weights = network.parameters().iter().filter(|p| p.role == Role::Weight);
+    weights.map(|p| layer_of(&p.name)).collect()
 }
 
 /// `round(rate * n)`, halves to even.
@@ -152,15 +165,15 @@ fn share(rate: f64, n: usize) -> Result<usize, PruneError> {
 
 /// The rate of each layer that has one, by the most specific (longest) pattern that matches its name.
 fn layer_rates(weights: &Weights, rates: &BTreeMap<String, f64>) -> Result<Vec<(usize, f64)>, PruneError> {
-    let layers = &weights.network.layers;
-    if let Some(pattern) = rates.keys().find(|pattern| !layers.iter().any(|layer| matches(pattern, &layer.name))) {
-        let names: Vec<_> = layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
+    let layers = weight_layers(weights.network());
+    if let Some(pattern) = rates.keys().find(|pattern| !layers.iter().any(|layer| matches(pattern, layer))) {
+        let names: Vec<_> = layers.iter().map(|layer| format!("`{layer}`")).collect();
         return Err(PruneError::NoSuchLayer { pattern: pattern.clone(), layers: names.join(", ") });
     }
     let rate_of = |name: &str| {
         rates.iter().filter(|(pattern, _)| matches(pattern, name)).max_by_key(|(pattern, _)| pattern.len())
     };
-    Ok(layers.iter().enumerate().filter_map(|(i, layer)| Some((i, *rate_of(&layer.name)?.1))).collect())
+    Ok(layers.iter().enumerate().filter_map(|(i, layer)| Some((i, *rate_of(layer)?.1))).collect())
 }
 
 /// Drops the `count` lowest of the weights that `mask` keeps in `layers`.
@@ -172,10 +185,11 @@ fn remove(
     count: usize,
     cutoff: Cutoff,
 ) -> Result<(), PruneError> {
+    let tensors: Vec<_> = weights.weight_tensors().collect();
     let mut ranked: Vec<(f32, usize, usize)> = Vec::new();
     for &layer in layers {
         let tensor = &mask.tensors[layer];
-        let scores = scores(weights.weight(layer + 1), criterion, &tensor.name);
+        let scores = scores(&tensors[layer].values, criterion, &tensor.name);
         for (index, score) in scores.into_iter().enumerate().filter(|(index, _)| tensor.keep[*index]) {
             if score.is_nan() {
                 return Err(PruneError::NotANumber(tensor.name.clone()));
@@ -213,16 +227,16 @@ fn scores(values: &[f32], criterion: Criterion, name: &str) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::nn::activation::Activation;
-    use crate::nn::init::Init;
-    use crate::nn::network::Network;
+    use crate::nn::mlp::Mlp;
+    use duress_network::{Init, Scheme};
 
     fn lottery_rates() -> Amount {
         Amount::PerLayer(BTreeMap::from([("hidden.*".to_owned(), 0.2), ("output".to_owned(), 0.1)]))
     }
 
     fn small() -> Weights {
-        let net = Network::mlp(4, &[5], 3, Activation::relu(), false);
-        net.initialize(Init::HeNormal, Init::Zeros, 4)
+        let net = Mlp::new(4, &[5], 3, Activation::relu(), false).graph().unwrap();
+        net.initialize(&Scheme::new(Init::HeNormal, Init::Zeros), 4)
     }
 
     #[test]
@@ -232,15 +246,15 @@ mod tests {
             println!("skipped: {path} is absent");
             return;
         };
-        let net = Network::mlp(784, &[300, 100], 10, Activation::relu(), false);
+        let net = Mlp::new(784, &[300, 100], 10, Activation::relu(), false).graph().unwrap();
         let mut mask = Mask::full(&net);
         for (round, line) in table.lines().skip(1).enumerate() {
             if round > 0 {
                 // Values without ties, drawn anew each round as if trained.
                 let mut weights = Weights::zeros(&net);
-                for (t, tensor) in weights.tensors.iter_mut().enumerate() {
-                    let order = Stream::new(round as u64, "order", &[t as u64]).permutation(tensor.values.len());
-                    for (value, rank) in tensor.values.iter_mut().zip(order) {
+                for (t, values) in weights.values_mut().enumerate() {
+                    let order = Stream::new(round as u64, "order", &[t as u64]).permutation(values.len());
+                    for (value, rank) in values.iter_mut().zip(order) {
                         *value = (rank + 1) as f32;
                     }
                 }
@@ -261,9 +275,9 @@ mod tests {
             prune(&weights, None, Criterion::Magnitude, &Amount::EveryLayer(0.25), Cutoff::Exact).unwrap();
         assert_eq!(counts[0].removed_now, 5);
         assert_eq!((counts[1].weights, counts[1].kept), (15, 11));
-        for (layer, tensor) in mask.tensors.iter().enumerate() {
+        for (weight, tensor) in weights.weight_tensors().zip(&mask.tensors) {
             let magnitude = |kept: bool| {
-                let pairs = weights.weight(layer + 1).iter().zip(&tensor.keep);
+                let pairs = weight.values.iter().zip(&tensor.keep);
                 pairs.filter(move |(_, keep)| **keep == kept).map(|(w, _)| w.abs())
             };
             assert!(magnitude(false).fold(0.0, f32::max) < magnitude(true).fold(f32::MAX, f32::min));
@@ -273,7 +287,7 @@ mod tests {
     #[test]
     fn global_pruning_ranks_all_layers_together() {
         let mut weights = small();
-        weights.get_mut("output.weight").unwrap().values.iter_mut().for_each(|v| *v *= 1e-3);
+        weights.get_mut("output.weight").unwrap().iter_mut().for_each(|v| *v *= 1e-3);
         let (_, counts) =
             prune(&weights, None, Criterion::Magnitude, &Amount::Global(15.0 / 35.0), Cutoff::Exact).unwrap();
         assert_eq!((counts[0].kept, counts[1].kept), (20, 0));
@@ -282,7 +296,7 @@ mod tests {
     #[test]
     fn equal_magnitudes_are_removed_in_order_of_position() {
         let mut weights = small();
-        weights.get_mut("hidden.1.weight").unwrap().values.fill(-1.0);
+        weights.get_mut("hidden.1.weight").unwrap().fill(-1.0);
         let amount = Amount::PerLayer(BTreeMap::from([("hidden.1".to_owned(), 0.25)]));
         let (mask, _) = prune(&weights, None, Criterion::Magnitude, &amount, Cutoff::Exact).unwrap();
         assert!(mask.tensors[0].keep.iter().enumerate().all(|(i, keep)| *keep == (i >= 5)));
@@ -315,7 +329,7 @@ mod tests {
         let with = |seed, weights: &Weights| {
             prune(weights, None, Criterion::Random { seed }, &Amount::EveryLayer(0.5), Cutoff::Exact).unwrap().0
         };
-        assert_eq!(with(1, &small()), with(1, &Weights::zeros(&small().network)));
+        assert_eq!(with(1, &small()), with(1, &Weights::zeros(small().network())));
         assert_ne!(with(1, &small()), with(2, &small()));
     }
 
@@ -337,7 +351,7 @@ mod tests {
         let nowhere = Amount::PerLayer(BTreeMap::from([("conv.*".to_owned(), 0.1)]));
         assert!(error(nowhere).contains("`conv.*` matches no layer; the layers are `hidden.1`, `output`"));
         let mut broken = small();
-        broken.tensors[1].values[0] = f32::NAN;
+        broken.value_mut(1)[0] = f32::NAN;
         let outcome = prune(&broken, None, Criterion::Magnitude, &Amount::Global(0.1), Cutoff::Exact);
         assert_eq!(outcome.unwrap_err(), PruneError::NotANumber("output.weight".into()));
     }

@@ -6,10 +6,10 @@
 use duress_cache::{Cell, ColumnSpec, Table, TableBuilder, TableError};
 use thiserror::Error;
 
-use super::mask::{Mask, MaskTensor};
-use super::network::Network;
-use super::tensor::Tensor;
-use super::weights::{Weights, WeightsError};
+use duress_network::weights::WeightsError;
+use duress_network::{Network, Tensor, Weights};
+
+use super::mask::{Mask, MaskError, MaskTensor};
 
 /// Where in the schema's metadata the network is.
 pub const NETWORK_KEY: &str = "duress.network";
@@ -23,6 +23,9 @@ pub enum WeightsTableError {
     /// The tensors do not fit the network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The masks do not fit the network.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
     /// The network is missing or garbled.
     #[error("read the network of a table: {0}; use a table that a training or a pruning wrote")]
     Network(String),
@@ -39,8 +42,8 @@ pub enum WeightsTableError {
 /// # Errors
 /// None that sound weights can cause.
 pub fn weights_to_table(weights: &Weights) -> Result<Table, WeightsTableError> {
-    let rows = weights.tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape, tensor.values.clone()));
-    tensors_to_table(&weights.network, "parameter, row-major", rows)
+    let rows = weights.tensors().iter().map(|tensor| (tensor.name.as_str(), &tensor.shape, tensor.values.clone()));
+    tensors_to_table(weights.network(), "parameter, row-major", rows)
 }
 
 /// The weights in `table`.
@@ -95,9 +98,7 @@ fn flag(value: f32) -> Option<bool> {
 pub fn network_of(table: &Table) -> Result<Network, WeightsTableError> {
     let broken = |what: String| WeightsTableError::Network(what);
     let text = table.metadata(NETWORK_KEY).ok_or_else(|| broken(format!("there is no `{NETWORK_KEY}`")))?;
-    let network: Network = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
-    network.validate().map_err(WeightsError::from)?;
-    Ok(network)
+    serde_json::from_str(text).map_err(|error| broken(error.to_string()))
 }
 
 fn tensors_to_table<'a>(
@@ -106,11 +107,14 @@ fn tensors_to_table<'a>(
     rows: impl Iterator<Item = (&'a str, &'a Vec<usize>, Vec<f32>)>,
 ) -> Result<Table, WeightsTableError> {
     let json = serde_json::to_string(network).map_err(|error| WeightsTableError::Network(error.to_string()))?;
-    let mut builder = TableBuilder::new()
-        .metadata(NETWORK_KEY, &json)
-        .column(ColumnSpec::text("name").doc("layer and role of the tensor"))
-        .column(ColumnSpec::integers("shape").doc("[outputs, inputs] of a weight, [outputs] of a bias"))
-        .column(ColumnSpec::floats("values").doc(doc));
+    let mut builder =
+        TableBuilder::new()
+            .metadata(NETWORK_KEY, &json)
+            .column(ColumnSpec::text("name").doc("name of the parameter"))
+            .column(ColumnSpec::integers("shape").doc(
+                "extents: [outputs, inputs] of a linear weight, [outputs, inputs, rows, columns] of a convolution",
+            ))
+            .column(ColumnSpec::floats("values").doc(doc));
     for (name, shape, values) in rows {
         let shape: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
         builder.push([Cell::from(name), Cell::from(shape), Cell::from(values)])?;
@@ -134,11 +138,16 @@ fn tensors_of(table: &Table) -> Result<Vec<Tensor>, WeightsTableError> {
 mod tests {
     use super::*;
     use crate::nn::activation::Activation;
-    use crate::nn::init::Init;
+    use crate::nn::mlp::Mlp;
+    use duress_network::{Init, Scheme};
 
     fn weights() -> Weights {
-        let net = Network::mlp(4, &[3], 2, Activation::Sigmoid { gain: 4.0 }, true);
-        net.initialize(Init::HeNormal, Init::Normal { std: 0.1 }, 3)
+        with(Activation::Sigmoid { gain: 4.0 })
+    }
+
+    fn with(activation: Activation) -> Weights {
+        let net = Mlp::new(4, &[3], 2, activation, true).graph().unwrap();
+        net.initialize(&Scheme::new(Init::HeNormal, Init::Normal { std: 0.1 }), 3)
     }
 
     #[test]
@@ -152,18 +161,17 @@ mod tests {
 
     #[test]
     fn a_mask_survives_a_table_and_weights_are_no_mask() {
-        let mut mask = Mask::full(&weights().network);
+        let mut mask = Mask::full(weights().network());
         mask.tensors[1].keep[2] = false;
-        let table = mask_to_table(&mask, &weights().network).unwrap();
-        assert_eq!(mask_from_table(&table).unwrap(), (mask, weights().network));
+        let table = mask_to_table(&mask, weights().network()).unwrap();
+        assert_eq!(mask_from_table(&table).unwrap(), (mask, weights().network().clone()));
         let error = mask_from_table(&weights_to_table(&weights()).unwrap()).unwrap_err();
         assert!(matches!(error, WeightsTableError::NotAMask(name) if name == "hidden.1.weight"));
     }
 
     #[test]
     fn the_activation_is_part_of_the_tables_identity() {
-        let mut other = weights();
-        other.network.layers[0].activation = Activation::Tanh;
+        let other = with(Activation::Tanh);
         assert_ne!(weights_to_table(&weights()).unwrap().digest(), weights_to_table(&other).unwrap().digest());
     }
 
@@ -171,11 +179,11 @@ mod tests {
     fn tables_of_something_else_are_refused() {
         let table = weights_to_table(&weights()).unwrap().with_metadata(NETWORK_KEY, "{}").unwrap();
         assert!(matches!(weights_from_table(&table), Err(WeightsTableError::Network(_))));
-        let mut tensors = weights().tensors;
+        let mut tensors = weights().into_tensors();
         tensors.pop();
         let rows = tensors.iter().map(|t| (t.name.as_str(), &t.shape, t.values.clone()));
-        let short = tensors_to_table(&weights().network, "", rows).unwrap();
+        let short = tensors_to_table(weights().network(), "", rows).unwrap();
         let error = weights_from_table(&short).unwrap_err();
-        assert!(matches!(error, WeightsTableError::Weights(WeightsError::Missing(name)) if name == "output.bias"));
+        assert!(matches!(error, WeightsTableError::Weights(error) if error.missing == ["output.bias"]));
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use duress_engine::input::{ArtifactType, Input};
+use duress_engine::run::RunContext;
 use duress_engine::spec::Fault;
-use duress_engine::stage::{Column, Fact, InferContext};
+use duress_engine::stage::{Column, Fact, InferContext, StageError};
 
-use crate::nn::Network;
+use crate::nn::weights_table::weights_from_table;
+use crate::nn::{self, Mlp, MlpWeights, Network};
 
 macro_rules! artifact_types {
     ($($(#[doc = $doc:expr])* $name:ident: $accepts:expr;)*) => {$(
@@ -86,17 +88,51 @@ pub(crate) fn check_fit_slot(cx: &mut InferContext<'_>, slot: usize, split: &Inp
     check_present(cx, split);
     let (Some(network), Some(data)) = (network_in(cx, slot), data(cx, split)) else { return };
     let span = cx.span_of("data");
-    if let Some(features) = data.features.filter(|features| *features != network.inputs) {
-        let message = format!("`data` has {features} features but the network of `weights` reads {}", network.inputs);
+    if let Some(features) = data.features.filter(|features| *features != network.input_len()) {
+        let message =
+            format!("`data` has {features} features but the network of `weights` reads {}", network.input_len());
         let fault = Fault::new("shape-mismatch", span, message, format!("{features} features"));
         cx.faults.push(fault.help("use the data that the network was trained on, or train one on these"));
     }
-    if let Some(classes) = data.classes.filter(|classes| *classes > network.outputs()) {
+    if let Some(classes) = data.classes.filter(|classes| *classes > network.output_len()) {
         let message =
-            format!("`data` has {classes} classes but the network of `weights` tells {} apart", network.outputs());
+            format!("`data` has {classes} classes but the network of `weights` tells {} apart", network.output_len());
         let fault = Fault::new("shape-mismatch", span, message, format!("{classes} classes"));
         cx.faults.push(fault.help("use the data that the network was trained on, or train one on these"));
     }
+}
+
+/// The network of `weights` as the layers of a multilayer perceptron; reports, at the key `weights`, any other network to a
+/// kind that is about those.
+pub(crate) fn mlp(cx: &mut InferContext<'_>, weights: &Input<Weights>, what: &str) -> Option<Mlp> {
+    let network = network(cx, weights)?;
+    let mlp = Mlp::of(network);
+    if mlp.is_none() {
+        let message = format!("{what} is about multilayer perceptrons, and `weights` belong to another network");
+        let fault = Fault::new("wrong-network", cx.span_of("weights"), message, "not a chain of linear layers");
+        cx.faults.push(fault.help("use weights of a model with `arch = \"mlp\"`"));
+    }
+    mlp
+}
+
+/// Weights as those of a multilayer perceptron.
+///
+/// # Errors
+/// Where they belong to another network, which [`mlp`] reports at plan time where it is known by then.
+pub(crate) fn mlp_weights(weights: &nn::Weights) -> Result<MlpWeights, StageError> {
+    MlpWeights::of(weights).ok_or_else(|| {
+        StageError::failed(
+            "run on weights that do not belong to a multilayer perceptron: use a model with `arch = \"mlp\"`",
+        )
+    })
+}
+
+/// The weights of an input.
+///
+/// # Errors
+/// Where the table holds none.
+pub(crate) fn weights(cx: &RunContext<'_>, input: &Input<Weights>) -> Result<nn::Weights, StageError> {
+    weights_from_table(&cx.table(input)?).map_err(StageError::failed)
 }
 
 /// Reports, at the key `data`, samples without labels where labels are needed.

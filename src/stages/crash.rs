@@ -6,7 +6,7 @@ use duress_cache::Tree;
 use duress_engine::spec::{Fault, Fraction, FromSpec, Node, Schema, Scope, Value};
 use duress_engine::stage::InferContext;
 
-use crate::nn::Network;
+use crate::nn::Mlp;
 use crate::nn::fault::matches;
 
 /// Crash probabilities as written.
@@ -50,7 +50,7 @@ impl Crash {
     ///
     /// # Errors
     /// The patterns that fit no layer.
-    pub fn rates(&self, network: &Network) -> Result<Vec<f64>, Vec<String>> {
+    pub fn rates(&self, network: &Mlp) -> Result<Vec<f64>, Vec<String>> {
         let mut names = vec!["input"];
         names.extend(network.layers.iter().map(|layer| layer.name.as_str()));
         let by_layer = match self {
@@ -73,7 +73,7 @@ impl Crash {
     }
 
     /// The rates for a network known at plan time; reports, at the key `crash`, names that fit no layer.
-    pub(crate) fn infer(&self, cx: &mut InferContext<'_>, network: &Network) -> Option<Vec<f64>> {
+    pub(crate) fn infer(&self, cx: &mut InferContext<'_>, network: &Mlp) -> Option<Vec<f64>> {
         let strangers = match self.rates(network) {
             Ok(rates) => return Some(rates),
             Err(strangers) => strangers,
@@ -94,7 +94,7 @@ mod tests {
     use crate::nn::Activation;
 
     fn rates(crash: &[(&str, f64)]) -> Result<Vec<f64>, Vec<String>> {
-        let network = Network::mlp(4, &[3, 3], 2, Activation::relu(), true);
+        let network = Mlp::new(4, &[3, 3], 2, Activation::relu(), true);
         Crash::ByLayer(crash.iter().map(|(layer, p)| ((*layer).to_owned(), *p)).collect()).rates(&network)
     }
 
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(rates(&[("hidden.*", 0.2), ("hidden.1", 0.1), ("input", 0.3)]), Ok(vec![0.3, 0.1, 0.2, 0.0]));
         assert_eq!(rates(&[("*", 0.5)]), Ok(vec![0.5; 4]));
         assert_eq!(rates(&[("hiden.1", 0.1)]), Err(vec!["hiden.1".to_owned()]));
-        let network = Network::mlp(4, &[3, 3], 2, Activation::relu(), true);
+        let network = Mlp::new(4, &[3, 3], 2, Activation::relu(), true);
         assert_eq!(Crash::Hidden(0.1).rates(&network), Ok(vec![0.0, 0.1, 0.1, 0.0]));
     }
 }

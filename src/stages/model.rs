@@ -1,8 +1,10 @@
 //! `[model.X]`: an architecture by name and parameters. How wide its input and output are, the data say.
 
-use duress_engine::spec::{Choice as _, Count, FromSpec, HasSection, NonNegative, Positive};
-use duress_engine::stage::Definition;
+use duress_engine::spec::{Choice as _, Count, Fault, FromSpec, HasSection, NonNegative, Positive};
+use duress_engine::stage::{Definition, InferContext};
 use duress_engine::{choice, config};
+use duress_network::arch;
+use duress_network::graph::GraphError;
 
 use crate::nn;
 
@@ -118,19 +120,38 @@ choice! {
 }
 
 impl Model {
-    /// The network for data of that shape.
-    #[must_use]
-    pub fn network(&self, inputs: usize, outputs: usize) -> nn::Network {
-        let hidden: Vec<usize> = self.hidden.iter().map(|width| width.size()).collect();
+    /// The network for examples of shape `input`.
+    ///
+    /// # Errors
+    /// Where its layers do not fit together.
+    pub fn network(&self, input: &[usize], outputs: usize) -> Result<nn::Network, GraphError> {
         match self.arch {
-            Arch::Mlp => nn::Network::mlp(inputs, &hidden, outputs, self.activation.function(), self.bias),
+            Arch::Mlp => arch::mlp::Mlp {
+                hidden: self.hidden.iter().map(|width| width.size()).collect(),
+                activation: self.activation.function(),
+                bias: self.bias,
+                batch_norm: false,
+            }
+            .network(input, outputs),
+        }
+    }
+
+    /// The network at plan time; reports, at the key `model`, one that cannot be.
+    pub(crate) fn infer(&self, input: &[usize], outputs: usize, cx: &mut InferContext<'_>) -> Option<nn::Network> {
+        match self.network(input, outputs) {
+            Ok(network) => Some(network),
+            Err(error) => {
+                let fault = Fault::new("wrong-network", cx.span_of("model"), error.to_string(), "makes no network");
+                cx.faults.push(fault.help("change the model, or the data it is trained on"));
+                None
+            }
         }
     }
 
     /// Fresh weights of `network`.
     #[must_use]
     pub fn initialize(&self, network: &nn::Network, seed: u64) -> nn::Weights {
-        network.initialize(self.init.rule(), self.bias_init.rule(), seed)
+        network.initialize(&nn::Scheme::new(self.init.rule(), self.bias_init.rule()), seed)
     }
 
     /// The keys that say what the network is, without those that say how it is drawn.

@@ -8,7 +8,7 @@ use duress_engine::spec::{
 use duress_engine::stage::{Fact, InferContext, InputFacts, OutputFact, Stage};
 
 use super::artifact::DataFact;
-use crate::nn::{Activation, Network};
+use crate::nn::{Activation, Mlp};
 
 /// Connects every input to a slot of its own, in the order they are read; the study's seed is 42.
 #[derive(Default)]
@@ -50,7 +50,7 @@ pub(super) fn infer<T: FromSpec + Stage>(text: &str, features: usize) -> (Vec<Ou
         Ok(read) => read,
         Err(faults) => return (Vec::new(), faults),
     };
-    let network = Network::mlp(4, &[5, 5], 3, Activation::relu(), false);
+    let network = Mlp::new(4, &[5, 5], 3, Activation::relu(), false).graph().expect("a network");
     let weights =
         Fact { artifact: "weights", columns: Vec::new(), metrics: Vec::new(), known: Some(Arc::new(network)) };
     let data = DataFact { features: Some(features), classes: Some(3), regression: false, rows: Some(50) };

@@ -7,7 +7,6 @@ use duress_cache::{Cell, ColumnSpec, Table, TableBuilder, TableError};
 use duress_engine::stage::{Column, Fact};
 
 use crate::nn::statistics::{ClusteredRate, Interval, Moments, t_interval, wilson};
-use crate::nn::{Mask, Weights};
 
 /// Coverage of the intervals in result tables.
 pub(crate) const LEVEL: f64 = 0.95;
@@ -72,8 +71,8 @@ impl Layout {
         Fact { artifact: "table", columns, metrics, known: None }
     }
 
-    /// An empty table to fill; `weights` are those whose density every row says, if the layout is about a network.
-    pub(crate) fn start(&self, weights: Option<&Weights>) -> Tidy {
+    /// An empty table to fill; `density` is that of the weights, which every row says if the layout is about a network.
+    pub(crate) fn start(&self, density: Option<f64>) -> Tidy {
         let mut table = TableBuilder::new().column(ColumnSpec::text("metric").doc("what `value` is; see the metadata"));
         for d in self.dimensions {
             let column = match d.values {
@@ -100,7 +99,7 @@ impl Layout {
         for metric in self.metrics {
             table = table.metadata(&format!("metric.{}", metric.name), metric.doc);
         }
-        let density = self.network.then(|| weights.map_or(1.0, |w| Mask::of_nonzero(w).density()));
+        let density = self.network.then(|| density.unwrap_or(1.0));
         Tidy { table, density, layout: *self }
     }
 }

@@ -1,12 +1,12 @@
 //! Attacks against their definitions, on networks small enough to know the answer.
 
 use super::*;
+use crate::nn::Init;
 use crate::nn::activation::Activation;
 use crate::nn::executor::Executor;
-use crate::nn::init::Init;
-use crate::nn::network::Network;
+use crate::nn::mlp::Mlp;
+use crate::nn::mlp_weights::MlpWeights;
 use crate::nn::random::Stream;
-use crate::nn::weights::Weights;
 
 const FEATURES: usize = 12;
 
@@ -19,14 +19,14 @@ struct Setting {
 
 impl Setting {
     fn new(hidden: &[usize], rows: usize) -> Self {
-        let net = Network::mlp(FEATURES, hidden, 4, Activation::relu(), true);
+        let net = Mlp::new(FEATURES, hidden, 4, Activation::relu(), true);
         let weights = net.initialize(Init::HeNormal, Init::Normal { std: 0.2 }, 3);
         let mut random = Stream::new(1, "x", &[]);
         let mut x = vec![0.0_f32; rows * FEATURES];
         random.fill_uniform(&mut x, 0.0, 1.0);
         // Some values at the ends of the range, where clipping acts.
         x.iter_mut().step_by(3).for_each(|v| *v = v.round());
-        let executor = Executor::new(&weights, None).expect("fits");
+        let executor = Executor::new(&weights);
         let labels = (0..rows).map(|_| random.below(4) as u32).collect();
         Self { executor, x, labels, ids: (0..rows as u64).map(|i| 100 + i).collect() }
     }
@@ -80,9 +80,9 @@ fn fgsm_moves_each_value_by_epsilon_along_the_sign_unless_clipped() {
 
 #[test]
 fn on_a_linear_network_fgsm_raises_the_margin_by_epsilon_times_the_one_norm() {
-    let net = Network::mlp(5, &[], 2, Activation::Identity, true);
-    let weights: Weights = net.initialize(Init::HeNormal, Init::Normal { std: 0.5 }, 9);
-    let executor = Executor::new(&weights, None).expect("fits");
+    let net = Mlp::new(5, &[], 2, Activation::Identity, true);
+    let weights: MlpWeights = net.initialize(Init::HeNormal, Init::Normal { std: 0.5 }, 9);
+    let executor = Executor::new(&weights);
     let x = [0.3f32, -0.8, 0.1, 1.2, -0.4];
     let samples = Samples { x: &x, labels: &[1], ids: &[0], draw: 0 };
     for method in [Method::Fgsm, Method::Pgd(Pgd { random_start: false, ..PGD })] {
@@ -143,10 +143,10 @@ fn epsilon_zero_is_the_clean_sample() {
 #[test]
 fn attacking_the_prediction_can_repair_a_wrong_one() {
     // Two classes, so that driving a wrong sample away from its class makes it right.
-    let net = Network::mlp(2, &[], 2, Activation::Identity, false);
-    let mut weights = Weights::zeros(&net);
+    let net = Mlp::new(2, &[], 2, Activation::Identity, false);
+    let mut weights = MlpWeights::zeros(&net);
     weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
-    let executor = Executor::new(&weights, None).expect("fits");
+    let executor = Executor::new(&weights);
     let x = [0.55f32, 0.45, 0.55, 0.45];
     let samples = Samples { x: &x, labels: &[0, 1], ids: &[0, 1], draw: 0 };
     let predicted = Attack { class: AttackedClass::Predicted, ..unit(Method::Fgsm) };
@@ -222,10 +222,10 @@ fn noise_has_the_size_it_is_asked_for_and_scales() {
 
 #[test]
 fn a_sweep_finds_the_critical_epsilon_of_a_linear_network() {
-    let net = Network::mlp(2, &[], 2, Activation::Identity, false);
-    let mut weights = Weights::zeros(&net);
+    let net = Mlp::new(2, &[], 2, Activation::Identity, false);
+    let mut weights = MlpWeights::zeros(&net);
     weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
-    let executor = Executor::new(&weights, None).expect("fits");
+    let executor = Executor::new(&weights);
     // Margins 0.1, 0.3 and 0.8, each undone by half of it; the fourth is wrong when clean.
     let x = [0.5f32, 0.4, 0.5, 0.2, 0.9, 0.1, 0.1, 0.3];
     let samples = Samples { x: &x, labels: &[0; 4], ids: &[0, 1, 2, 3], draw: 0 };

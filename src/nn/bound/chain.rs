@@ -4,7 +4,7 @@
 //! are cheap, so they work on their own copy of the network: dense layers, each followed by an element-wise activation.
 
 use crate::nn::activation::Activation;
-use crate::nn::weights::Weights;
+use crate::nn::mlp_weights::MlpWeights;
 
 /// A dense matrix, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,10 +136,10 @@ impl DenseChain {
     /// The network with its trained values, exactly (every `f32` is an `f64`).
     ///
     /// # Errors
-    /// [`ChainError`] where the weights do not fit their network, which [`Weights::new`] rules out.
-    pub fn of_weights(weights: &Weights) -> Result<Self, ChainError> {
+    /// [`ChainError`] where the weights do not fit their network, which [`MlpWeights::new`] rules out.
+    pub fn of_weights(weights: &MlpWeights) -> Result<Self, ChainError> {
         let exact = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
-        let layer = |(number, l): (usize, &crate::nn::network::Layer)| {
+        let layer = |(number, l): (usize, &crate::nn::mlp::Layer)| {
             let misfit =
                 ChainError::Width { layer: number, outputs: weights.network.width(number - 1), inputs: l.inputs };
             Ok(DenseLayer {

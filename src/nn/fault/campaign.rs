@@ -9,8 +9,8 @@ use super::site::FaultSite;
 use crate::nn::dense::{accumulate, transpose};
 use crate::nn::examples::{Examples, ExamplesError};
 use crate::nn::executor::{Executor, argmax, predict};
+use crate::nn::mlp_weights::MlpWeights;
 use crate::nn::statistics::{Cluster, ClusteredRate, clustered_rate};
-use crate::nn::weights::{Weights, WeightsError};
 use rayon::prelude::*;
 
 /// Faults of one layer that share a pass over its input.
@@ -21,7 +21,7 @@ const BLOCK: usize = 64;
 /// The fault-free run that faults are compared with: every activation of every example.
 #[derive(Clone, Debug)]
 pub struct Golden<'a> {
-    weights: &'a Weights,
+    weights: &'a MlpWeights,
     executor: Executor<f32>,
     /// The layer that each tensor of the weights belongs to.
     owner: Vec<usize>,
@@ -53,9 +53,6 @@ pub struct FaultOutcome {
 /// A campaign that cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CampaignError {
-    /// The weights are inconsistent.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
     /// The examples do not fit the network.
     #[error(transparent)]
     Examples(#[from] ExamplesError),
@@ -79,8 +76,8 @@ impl<'a> Golden<'a> {
     ///
     /// # Errors
     /// [`CampaignError`] for examples that do not fit, and for outputs that are not finite even without faults.
-    pub fn new(weights: &'a Weights, examples: &'a Examples) -> Result<Self, CampaignError> {
-        let executor = Executor::<f32>::new(weights, None)?;
+    pub fn new(weights: &'a MlpWeights, examples: &'a Examples) -> Result<Self, CampaignError> {
+        let executor = Executor::<f32>::new(weights);
         examples.fit(executor.inputs())?;
         let rows = examples.rows();
         let traces: Vec<_> = examples
@@ -277,14 +274,14 @@ impl Golden<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Init;
     use crate::nn::activation::Activation;
     use crate::nn::fault::{BitModel, FaultSpace, Targets};
-    use crate::nn::init::Init;
-    use crate::nn::network::Network;
+    use crate::nn::mlp::Mlp;
     use crate::nn::random::Stream;
 
-    fn setting(activation: Activation, rows: usize) -> (Weights, Examples) {
-        let net = Network::mlp(6, &[5, 4], 3, activation, true);
+    fn setting(activation: Activation, rows: usize) -> (MlpWeights, Examples) {
+        let net = Mlp::new(6, &[5, 4], 3, activation, true);
         let weights = net.initialize(Init::HeNormal, Init::Normal { std: 0.3 }, 11);
         let mut x = vec![0.0; rows * 6];
         let mut random = Stream::new(4, "x", &[]);
@@ -299,18 +296,18 @@ mod tests {
         Targets { biases: true, models: BitModel::ALL.to_vec(), ..Targets::default() }
     }
 
-    fn all_sites(weights: &Weights, targets: &Targets) -> Vec<FaultSite> {
+    fn all_sites(weights: &MlpWeights, targets: &Targets) -> Vec<FaultSite> {
         let space = FaultSpace::new(weights, targets).expect("layers match");
         (0..space.len()).filter_map(|i| space.site(i)).collect()
     }
 
     /// The definition: change the stored number, run everything, compare every output.
-    fn by_full_inference(weights: &Weights, examples: &Examples, golden: &[f32], fault: &FaultSite) -> FaultOutcome {
+    fn by_full_inference(weights: &MlpWeights, examples: &Examples, golden: &[f32], fault: &FaultSite) -> FaultOutcome {
         let mut faulty = weights.clone();
         let tensor = &mut faulty.tensors[fault.tensor];
         let at = fault.offset(&tensor.shape).expect("within");
         tensor.values[at] = fault.model.apply(tensor.values[at], fault.bit);
-        let logits = Executor::<f32>::new(&faulty, None).expect("fits").logits(&examples.x, examples.rows());
+        let logits = Executor::<f32>::new(&faulty).logits(&examples.x, examples.rows());
         let mut outcome = FaultOutcome { correct: Some(0), ..FaultOutcome::default() };
         for ((f, g), label) in logits.chunks(3).zip(golden.chunks(3)).zip(&examples.labels) {
             let largest = |v: &[f32]| {
@@ -337,7 +334,7 @@ mod tests {
         for activation in [Activation::relu(), Activation::Sigmoid { gain: 1.0 }, Activation::Identity] {
             let (weights, examples) = setting(activation, 70);
             let golden = Golden::new(&weights, &examples).expect("fits");
-            let logits = Executor::<f32>::new(&weights, None).expect("fits").logits(&examples.x, 70);
+            let logits = Executor::<f32>::new(&weights).logits(&examples.x, 70);
             let faults = all_sites(&weights, &everything());
             let outcomes = evaluate_faults(&golden, &faults).expect("sites exist");
             for (fault, outcome) in faults.iter().zip(&outcomes) {

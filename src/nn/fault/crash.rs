@@ -151,14 +151,14 @@ fn crash<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Init;
     use crate::nn::activation::Activation;
     use crate::nn::bound::{CrashForm, DenseChain, Variance, crash_bounds};
-    use crate::nn::init::Init;
-    use crate::nn::network::Network;
-    use crate::nn::weights::Weights;
+    use crate::nn::mlp::Mlp;
+    use crate::nn::mlp_weights::MlpWeights;
 
-    fn setting(activation: Activation, hidden: &[usize], rows: usize) -> (Weights, Examples) {
-        let net = Network::mlp(4, hidden, 3, activation, true);
+    fn setting(activation: Activation, hidden: &[usize], rows: usize) -> (MlpWeights, Examples) {
+        let net = Mlp::new(4, hidden, 3, activation, true);
         let weights = net.initialize(Init::GlorotNormal, Init::Normal { std: 0.3 }, 2);
         let mut x = vec![0.0; rows * 4];
         Stream::new(8, "x", &[]).fill_normal(&mut x, 0.0, 1.0);
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn no_crashes_leave_every_output_and_all_crashes_the_output_of_zero() {
         let (weights, examples) = setting(Activation::Tanh, &[6, 5], 4);
-        let executor = Executor::<f64>::new(&weights, None).expect("fits");
+        let executor = Executor::<f64>::new(&weights);
         let never = crash_rows(&executor, &examples, 0, &campaign(&[0.0; 4], 3)).expect("valid");
         assert!(
             never.iter().all(|r| r.unchanged == 3 && r.delta.iter().all(|m| m.max_abs().abs() < f64::MIN_POSITIVE))
@@ -193,7 +193,7 @@ mod tests {
         let (weights, examples) = setting(Activation::relu(), &[12], 1);
         let rates = [0.0, 0.3, 0.0];
         let repetitions = 20_000;
-        let executor = Executor::<f64>::new(&weights, None).expect("fits");
+        let executor = Executor::<f64>::new(&weights);
         let row = &crash_rows(&executor, &examples, 0, &campaign(&rates, repetitions)).expect("valid")[0];
         let chain = DenseChain::of_weights(&weights).expect("fits");
         let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn certified_bounds_hold_over_the_measured_crashes_of_several_layers() {
         let (weights, examples) = setting(Activation::Sigmoid { gain: 4.0 }, &[7, 6], 5);
-        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let executor = Executor::<f32>::new(&weights);
         let chain = DenseChain::of_weights(&weights).expect("fits");
         let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
         for rates in [[0.05, 0.1, 0.2, 0.0], [0.0, 0.0, 0.6, 0.3]] {
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn parts_and_threads_do_not_change_a_bit() {
         let (weights, examples) = setting(Activation::relu(), &[6, 5], 9);
-        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let executor = Executor::<f32>::new(&weights);
         let plan = campaign(&[0.1, 0.2, 0.0, 0.1], 70);
         let with = |threads: usize, cut: usize| -> Vec<CrashRow> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn rates_and_examples_that_do_not_fit_are_refused() {
         let (weights, mut examples) = setting(Activation::relu(), &[6], 2);
-        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let executor = Executor::<f32>::new(&weights);
         let run = |e: &Examples, rates: &[f64]| crash_rows(&executor, e, 0, &campaign(rates, 1)).err();
         assert_eq!(run(&examples, &[0.1]), Some(CrashRatesError::Count { got: 1, want: 3 }.into()));
         assert_eq!(run(&examples, &[0.0, -0.1, 0.0]), Some(CrashRatesError::Rate { layer: 1, rate: -0.1 }.into()));

@@ -104,8 +104,8 @@ mod tests {
     use super::*;
     use crate::nn::activation::Activation;
     use crate::nn::fault::{BitModel, Targets};
-    use crate::nn::network::Network;
-    use crate::nn::weights::Weights;
+    use crate::nn::mlp::Mlp;
+    use crate::nn::mlp_weights::MlpWeights;
     use std::collections::BTreeSet;
 
     const PUBLISHED: Precision = Precision { margin: 0.01, quantile: 2.58, rate: 0.5 };
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn space() -> FaultSpace {
-        let weights = Weights::zeros(&Network::mlp(3, &[4], 2, Activation::relu(), true));
+        let weights = MlpWeights::zeros(&Mlp::new(3, &[4], 2, Activation::relu(), true));
         let targets = Targets { models: BitModel::ALL.to_vec(), biases: true, ..Targets::default() };
         FaultSpace::new(&weights, &targets).expect("layers match")
     }

@@ -1,15 +1,15 @@
 //! Where a fault can be: every (parameter, element, bit, model), numbered.
 
 use super::bits::{BitModel, WORD_BITS};
-use crate::nn::network::{Parameter, Role};
-use crate::nn::weights::Weights;
+use crate::nn::mlp::{Parameter, Role};
+use crate::nn::mlp_weights::MlpWeights;
 
 /// One fault: a model applied to one bit of one stored parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FaultSite {
     /// Number of the layer that owns the parameter, from 1.
     pub layer: usize,
-    /// Position of the parameter in [`Weights::tensors`], whose `name` is the one to show.
+    /// Position of the parameter in [`MlpWeights::tensors`], whose `name` is the one to show.
     pub tensor: usize,
     /// Element of the parameter: `[output, input]` of a weight, `[output]` of a bias.
     pub index: Vec<usize>,
@@ -91,7 +91,7 @@ impl FaultSpace {
     ///
     /// # Errors
     /// [`SiteError`] for a pattern without layer, a bit beyond 31, and for no sites at all.
-    pub fn new(weights: &Weights, targets: &Targets) -> Result<Self, SiteError> {
+    pub fn new(weights: &MlpWeights, targets: &Targets) -> Result<Self, SiteError> {
         let network = &weights.network;
         for pattern in &targets.layers {
             if !network.layers.iter().any(|l| matches(pattern, &l.name)) {
@@ -189,7 +189,7 @@ impl FaultSite {
     ///
     /// `None` where the weights have no such element.
     #[must_use]
-    pub fn faulty_value(&self, weights: &Weights) -> Option<f32> {
+    pub fn faulty_value(&self, weights: &MlpWeights) -> Option<f32> {
         let tensor = weights.tensors.get(self.tensor)?;
         Some(self.model.apply(*tensor.values.get(self.offset(&tensor.shape)?)?, self.bit))
     }
@@ -226,11 +226,11 @@ fn sorted<T: Copy + Ord>(items: &[T]) -> Vec<T> {
 mod tests {
     use super::*;
     use crate::nn::activation::Activation;
-    use crate::nn::network::Network;
+    use crate::nn::mlp::Mlp;
     use std::collections::BTreeSet;
 
-    fn weights() -> Weights {
-        Weights::zeros(&Network::mlp(3, &[4, 2], 2, Activation::relu(), true))
+    fn weights() -> MlpWeights {
+        MlpWeights::zeros(&Mlp::new(3, &[4, 2], 2, Activation::relu(), true))
     }
 
     #[test]

@@ -17,9 +17,9 @@ use self::layer::{Dense, dense};
 pub(super) use self::loss::evaluate;
 use self::optimize::Updater;
 use super::dense::transpose;
-use super::mask::Mask;
+use super::mask::{Mask, MaskError};
+use super::mlp_weights::MlpWeights;
 use super::train::{Loss, Optimizer};
-use super::weights::{Weights, WeightsError};
 
 type Tape = OwnedTape<f32, Cpu>;
 type Vector = Tensor<(usize,), f32, Cpu>;
@@ -65,7 +65,7 @@ pub(super) struct Seen {
 /// Weights while they are trained.
 pub(super) struct Learner {
     /// Names, shapes and activations; its numbers are those the training started from.
-    start: Weights,
+    start: MlpWeights,
     device: Cpu,
     layers: Vec<Dense>,
     updater: Updater,
@@ -86,15 +86,15 @@ impl Learner {
     /// # Errors
     /// Where the mask does not fit the weights.
     pub(super) fn new(
-        start: Weights,
+        start: MlpWeights,
         mask: Option<&Mask>,
         optimizer: &Optimizer,
         loss: Loss,
         (l1, l2): (f64, f64),
-    ) -> Result<Self, WeightsError> {
+    ) -> Result<Self, MaskError> {
         let mut start = start;
         if let Some(mask) = mask {
-            mask.apply(&mut start)?;
+            mask.apply_to_mlp(&mut start)?;
         }
         let device = Cpu::default();
         let layers = (1..=start.network.depth())
@@ -151,7 +151,7 @@ impl Learner {
 
     /// The weights as they are now.
     #[must_use]
-    pub(super) fn weights(&self) -> Weights {
+    pub(super) fn weights(&self) -> MlpWeights {
         let mut weights = self.start.clone();
         for (index, layer) in self.layers.iter().enumerate() {
             let at = weights.weight_index(index + 1);
@@ -166,7 +166,7 @@ impl Learner {
 
     /// The weights that training started from, masked.
     #[must_use]
-    pub(super) fn start(&self) -> &Weights {
+    pub(super) fn start(&self) -> &MlpWeights {
         &self.start
     }
 }

@@ -4,9 +4,9 @@ use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, Trained, s
 use crate::nn::examples::Examples;
 use crate::nn::executor::{Executor, argmax};
 use crate::nn::mask::Mask;
+use crate::nn::mlp_weights::MlpWeights;
 use crate::nn::random::Stream;
 use crate::nn::tape::{Batch, Learner};
-use crate::nn::weights::Weights;
 
 /// What was seen of the batches since the last evaluation.
 #[derive(Default)]
@@ -21,7 +21,7 @@ struct Running {
 struct Best {
     loss: f64,
     update: u64,
-    weights: Weights,
+    weights: MlpWeights,
     /// Evaluations since.
     waited: u64,
 }
@@ -43,7 +43,7 @@ impl<'a> Course<'a> {
     /// A training that is about to begin.
     pub(super) fn new(
         config: &'a TrainConfig,
-        (start, mask): (Weights, Option<&Mask>),
+        (start, mask): (MlpWeights, Option<&Mask>),
         (data, validation): (&'a Examples, Option<&'a Examples>),
         perturb: Option<&'a Perturb<'a>>,
         per_epoch: u64,
@@ -72,7 +72,7 @@ impl<'a> Course<'a> {
         let mut x = own.x.clone();
         let mut row_weights = vec![1.0 / rows.len() as f32; rows.len()];
         if let (true, Some(perturb)) = (share > 0.0, self.perturb) {
-            let executor = Executor::new(&self.learner.weights(), None)?;
+            let executor = Executor::new(&self.learner.weights());
             let clean = CleanBatch { x: &own.x, labels: &own.labels, rows, update: step };
             let perturbed = perturb(&executor, &clean).map_err(TrainError::Unfit)?;
             if perturbed.len() != x.len() {
@@ -125,7 +125,7 @@ impl<'a> Course<'a> {
         }
         let Some(validation) = self.validation else { return Ok(false) };
         let weights = self.learner.weights();
-        let (loss, accuracy) = score(&weights, validation, self.config.loss)?;
+        let (loss, accuracy) = score(&weights, validation, self.config.loss);
         if !loss.is_finite() {
             return Err(TrainError::Diverged { update });
         }

@@ -14,9 +14,9 @@ pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Sche
 use self::course::{Course, correct, targets};
 use super::examples::Examples;
 use super::executor::Executor;
-use super::mask::Mask;
+use super::mask::{Mask, MaskError};
+use super::mlp_weights::MlpWeights;
 pub use super::tape::TapeError;
-use super::weights::{Weights, WeightsError};
 
 /// Perturbs a batch against the current weights: gives as many features back, or says why it cannot.
 pub type Perturb<'a> = dyn Fn(&Executor<f32>, &CleanBatch<'_>) -> Result<Vec<f32>, String> + Sync + 'a;
@@ -75,9 +75,9 @@ pub struct CurvePoint {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     /// The trained weights: the last ones, or with early stopping the best ones.
-    pub weights: Weights,
+    pub weights: MlpWeights,
     /// The weights that training started from, masked.
-    pub initial: Weights,
+    pub initial: MlpWeights,
     /// The learning curve.
     pub curve: Vec<CurvePoint>,
     /// Updates made.
@@ -89,9 +89,9 @@ pub struct Trained {
 /// A training that cannot be, or that broke off.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TrainError {
-    /// The mask or weights do not fit the network.
+    /// The mask does not fit the network.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Mask(#[from] MaskError),
     /// The device failed.
     #[error(transparent)]
     Tape(#[from] TapeError),
@@ -117,7 +117,7 @@ pub enum TrainError {
 /// Where data, mask and network do not fit together, the loss stops being finite, or the hooks cancel.
 pub fn train(
     config: &TrainConfig,
-    start: Weights,
+    start: MlpWeights,
     mask: Option<&Mask>,
     data: &Examples,
     validation: Option<&Examples>,
@@ -157,7 +157,7 @@ pub fn on_one_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, rayo
 }
 
 /// Whether `data` can be trained on as `config` says.
-fn fit(config: &TrainConfig, weights: &Weights, data: &Examples, can_perturb: bool) -> Result<(), TrainError> {
+fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb: bool) -> Result<(), TrainError> {
     let network = &weights.network;
     let (rows, outputs) = (data.rows(), network.outputs());
     let problem = if rows == 0 {
@@ -187,16 +187,14 @@ fn fit(config: &TrainConfig, weights: &Weights, data: &Examples, can_perturb: bo
 }
 
 /// The mean loss over all rows of `data` on their plain labels, and the share that is classified correctly.
-///
-/// # Errors
-/// Where the weights do not fit their own network.
-pub fn score(weights: &Weights, data: &Examples, loss: Loss) -> Result<(f64, Option<f64>), WeightsError> {
-    let executor = Executor::<f32>::new(weights, None)?;
+#[must_use]
+pub fn score(weights: &MlpWeights, data: &Examples, loss: Loss) -> (f64, Option<f64>) {
+    let executor = Executor::<f32>::new(weights);
     let (rows, outputs) = (data.rows(), executor.outputs());
     let logits = executor.logits(&data.x, rows);
     let (total, _) = super::tape::evaluate(loss, &logits, &targets(data, outputs, 0.0), &vec![1.0; rows], outputs);
     let accuracy = data.targets.is_none().then(|| correct(&logits, &data.labels, outputs) as f64 / rows as f64);
-    Ok((total / rows as f64, accuracy))
+    (total / rows as f64, accuracy)
 }
 
 #[cfg(test)]

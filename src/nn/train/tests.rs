@@ -1,7 +1,7 @@
 use super::*;
+use crate::nn::Init;
 use crate::nn::activation::Activation;
-use crate::nn::init::Init;
-use crate::nn::network::Network;
+use crate::nn::mlp::Mlp;
 use crate::nn::random::Stream;
 
 /// Two classes of points around (1, 1, ...) and (-1, -1, ...), not quite separable in one feature.
@@ -16,21 +16,21 @@ fn blobs(rows: usize, features: usize, seed: u64) -> Examples {
     Examples { features, classes: 2, x, labels, targets: None }
 }
 
-fn start(features: usize, hidden: &[usize], activation: Activation) -> Weights {
-    Network::mlp(features, hidden, 2, activation, true).initialize(Init::GlorotUniform, Init::Normal { std: 0.1 }, 1)
+fn start(features: usize, hidden: &[usize], activation: Activation) -> MlpWeights {
+    Mlp::new(features, hidden, 2, activation, true).initialize(Init::GlorotUniform, Init::Normal { std: 0.1 }, 1)
 }
 
 fn config(steps: u64, optimizer: Optimizer) -> TrainConfig {
     TrainConfig { length: Length::Steps(steps), batch: 20, optimizer, seed: 5, ..TrainConfig::default() }
 }
 
-fn run(config: &TrainConfig, start: Weights, mask: Option<&Mask>, data: &Examples) -> Trained {
+fn run(config: &TrainConfig, start: MlpWeights, mask: Option<&Mask>, data: &Examples) -> Trained {
     train(config, start, mask, data, None, None, &mut NoHooks).unwrap()
 }
 
 /// Every second weight of each layer.
-fn half(network: &Network) -> Mask {
-    let mut mask = Mask::full(network);
+fn half(network: &Mlp) -> Mask {
+    let mut mask = Mask::full(&network.graph().unwrap());
     for tensor in &mut mask.tensors {
         tensor.keep.iter_mut().step_by(2).for_each(|keep| *keep = false);
     }
@@ -57,7 +57,7 @@ fn one_step_of_descent_follows_finite_differences_for_every_activation_and_loss(
                     let at = |shift: f32| {
                         let mut moved = begin.clone();
                         moved.tensors[t].values[index] += shift;
-                        score(&moved, &data, loss).unwrap().0
+                        score(&moved, &data, loss).0
                     };
                     let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
                     let step = f64::from(tensor.values[index] - trained.weights.tensors[t].values[index]);
@@ -114,7 +114,7 @@ fn training_classifies_what_can_be_classified_and_records_its_course() {
     let config = TrainConfig { length: Length::Epochs(5), label_smoothing: 0.1, ..config(0, Optimizer::adam(0.01)) };
     let begin = start(8, &[16], Activation::relu());
     let trained = train(&config, begin, None, &data, Some(&validation), None, &mut NoHooks).unwrap();
-    let (_, accuracy) = score(&trained.weights, &validation, Loss::CrossEntropy).unwrap();
+    let (_, accuracy) = score(&trained.weights, &validation, Loss::CrossEntropy);
     assert!(accuracy.unwrap() > 0.98, "{accuracy:?}");
     assert_eq!((trained.updates, trained.taken_at), (100, 100));
     let updates: Vec<u64> = trained
@@ -134,7 +134,7 @@ fn regression_finds_a_linear_law() {
     let x: Vec<f32> = (0..300).map(|_| stream.normal() as f32).collect();
     let targets = x.chunks(3).flat_map(|r| [2.0 * r[0] - r[1] + 0.5, r[2]]).collect();
     let data = Examples { features: 3, classes: 0, x, labels: Vec::new(), targets: Some(targets) };
-    let begin = Network::mlp(3, &[], 2, Activation::Identity, true).initialize(Init::GlorotUniform, Init::Zeros, 1);
+    let begin = Mlp::new(3, &[], 2, Activation::Identity, true).initialize(Init::GlorotUniform, Init::Zeros, 1);
     let config = TrainConfig { loss: Loss::MeanSquare, ..config(300, Optimizer::sgd(0.1, 0.9)) };
     let trained = run(&config, begin, None, &data);
     for (found, wanted) in trained.weights.weight(1).iter().zip([2.0, -1.0, 0.0, 0.0, 0.0, 1.0]) {
@@ -235,7 +235,7 @@ fn the_lottery_network_reaches_its_published_accuracy_on_mnist() {
     let all = read("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz");
     let test = read("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz");
     let data = all.select(&(10_000..60_000).collect::<Vec<_>>());
-    let begin = Network::mlp(784, &[300, 100], 10, Activation::relu(), false);
+    let begin = Mlp::new(784, &[300, 100], 10, Activation::relu(), false);
     let optimizer =
         Optimizer::Adam { lr: 1.2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7, form: EpsilonForm::Hat, weight_decay: 0.0 };
     let config = TrainConfig {
@@ -247,6 +247,6 @@ fn the_lottery_network_reaches_its_published_accuracy_on_mnist() {
         ..TrainConfig::default()
     };
     let trained = run(&config, begin.initialize(Init::GlorotUniform, Init::Zeros, 1), None, &data);
-    let (_, accuracy) = score(&trained.weights, &test, Loss::CrossEntropy).unwrap();
+    let (_, accuracy) = score(&trained.weights, &test, Loss::CrossEntropy);
     assert!(accuracy.unwrap() > 0.979, "{accuracy:?} {:?}", trained.curve);
 }

@@ -16,8 +16,8 @@ use super::artifact::{self, CrashErrors, Split, Weights};
 use super::crash::Crash;
 use super::crash_errors::{self, CrashFact};
 use super::examples::examples;
+use crate::nn::Mask;
 use crate::nn::bound::{CrashForm, DenseChain, NormOf, Variance, crash_bounds};
-use crate::nn::weights_table::weights_from_table;
 
 config! {
     /// Bounds the output errors of crashing neurons.
@@ -92,7 +92,7 @@ impl StageKind for Bound {
 impl Stage for Bound {
     fn infer(&self, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
         artifact::check_fit(cx, &self.weights, &self.data);
-        if let Some(network) = artifact::network(cx, &self.weights).cloned() {
+        if let Some(network) = artifact::mlp(cx, &self.weights, "`bound`") {
             let rates = self.crash.infer(cx, &network);
             self.check_measured(cx, rates);
         }
@@ -125,13 +125,14 @@ impl Stage for Bound {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let weights = artifact::weights(cx, &self.weights)?;
+        let layers = artifact::mlp_weights(&weights)?;
         let data = examples(cx, &self.data, self.samples)?;
         let unknown = |names: Vec<String>| {
             StageError::failed(format!("bound crashes of `{}`: no such layer", names.join("`, `")))
         };
-        let rates = self.crash.rates(&weights.network).map_err(unknown)?;
-        let chain = DenseChain::of_weights(&weights).map_err(StageError::failed)?;
+        let rates = self.crash.rates(&layers.network).map_err(unknown)?;
+        let chain = DenseChain::of_weights(&layers).map_err(StageError::failed)?;
         let inputs: Vec<f64> = data.x.iter().map(|v| f64::from(*v)).collect();
         let form = self.form();
         let rows = cx.install(|| crash_bounds(&chain, &inputs, &rates, form)).map_err(StageError::failed)?;
@@ -140,7 +141,7 @@ impl Stage for Bound {
         if let Some(violation) = tables::first_violation(&lines) {
             return Err(StageError::failed(violation));
         }
-        tables::artifact(&lines, &weights).map_err(StageError::failed)
+        tables::artifact(&lines, Mask::density_of(&weights)).map_err(StageError::failed)
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use duress_cache::{Artifact, ColumnSpec, Table, TableBuilder, TableError};
 
 use super::Which;
-use crate::nn::Weights;
 use crate::nn::bound::{CrashBounds, CrashForm, Guarantee, Norm, Spread};
 use crate::nn::statistics::{Moments, normal_quantile};
 use crate::stages::crash_errors::Measured;
@@ -173,8 +172,8 @@ pub(super) fn first_violation(lines: &[Line]) -> Option<String> {
 }
 
 /// The stage's tables.
-pub(super) fn artifact(lines: &[Line], weights: &Weights) -> Result<Artifact, TableError> {
-    Ok(Artifact::new([("results", results(lines, weights)?), ("bounds", bounds(lines)?)]))
+pub(super) fn artifact(lines: &[Line], density: f64) -> Result<Artifact, TableError> {
+    Ok(Artifact::new([("results", results(lines, density)?), ("bounds", bounds(lines)?)]))
 }
 
 fn bounds(lines: &[Line]) -> Result<Table, TableError> {
@@ -210,8 +209,8 @@ fn bounds(lines: &[Line]) -> Result<Table, TableError> {
     table.finish()
 }
 
-fn results(lines: &[Line], weights: &Weights) -> Result<Table, TableError> {
-    let mut tidy = RESULTS.start(Some(weights));
+fn results(lines: &[Line], density: f64) -> Result<Table, TableError> {
+    let mut tidy = RESULTS.start(Some(density));
     let mut names: Vec<&'static str> = lines.iter().map(|line| line.bound).collect();
     names.sort_unstable();
     names.dedup();
@@ -285,17 +284,17 @@ mod tests {
     fn measured_crashes_stand_beside_their_bounds() {
         use crate::nn::bound::{DenseChain, crash_bounds};
         use crate::nn::fault::{CrashCampaign, crash_rows};
-        use crate::nn::{Activation, Examples, Executor, Init, Network, Stream};
+        use crate::nn::{Activation, Examples, Executor, Init, Mlp, Stream};
         use crate::stages::crash_errors;
 
-        let net = Network::mlp(4, &[10, 6], 3, Activation::Sigmoid { gain: 4.0 }, true);
+        let net = Mlp::new(4, &[10, 6], 3, Activation::Sigmoid { gain: 4.0 }, true);
         let weights = net.initialize(Init::GlorotNormal, Init::Zeros, 1);
         let mut x = vec![0.0; 20];
         Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
         let inputs: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
         let data = Examples { features: 4, classes: 3, x, labels: vec![0; 5], targets: None };
         let rates = vec![0.0, 0.05, 0.0, 0.0];
-        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let executor = Executor::<f32>::new(&weights);
         let campaign = CrashCampaign { rates: rates.clone(), repetitions: 3000, seed: 1 };
         let mut table = crash_errors::columns(TableBuilder::new());
         for (sample, row) in crash_rows(&executor, &data, 0, &campaign).expect("valid").iter().enumerate() {
@@ -310,7 +309,7 @@ mod tests {
         let all = lines(&rows, &[Which::B1, Which::B2, Which::B3, Which::B4], form, Some(&measured));
         assert_eq!(all.len(), 5 * (3 + 3 * 3));
         assert_eq!(first_violation(&all), None);
-        let made = artifact(&all, &weights).expect("sound");
+        let made = artifact(&all, 1.0).expect("sound");
         let results = made.table("results").expect("an output");
         let (metric, bound) = (results.strings("metric").expect("text"), results.strings("bound").expect("text"));
         let value = results.f64s("value").expect("floats");

@@ -17,7 +17,7 @@ use super::artifact::{self, DataFact, Split, Weights};
 use super::examples::examples;
 use crate::nn::gradient::softmax_in_place;
 use crate::nn::weights_table::weights_from_table;
-use crate::nn::{self, Examples, Executor};
+use crate::nn::{self, Examples, Executor, Mlp, MlpWeights};
 
 config! {
     /// Accuracy, loss and calibration of a network, or of several as one; activations of a layer as samples.
@@ -93,7 +93,8 @@ impl Stage for Evaluate {
         let mut views = Vec::new();
         for (done, weights) in networks.iter().enumerate() {
             cx.check()?;
-            views.push(cx.install(|| self.view(weights, &data))?);
+            let layers = artifact::mlp_weights(weights)?;
+            views.push(cx.install(|| self.view(&layers, &data)));
             cx.progress(done as u64 + 1, networks.len() as u64);
         }
         let judged = tables::judge(&views, &data.labels);
@@ -115,8 +116,8 @@ struct View {
 
 impl Evaluate {
     /// Sends all samples through one network, a batch at a time.
-    fn view(&self, weights: &nn::Weights, data: &Examples) -> Result<View, StageError> {
-        let executor = Executor::<f32>::new(weights, None).map_err(StageError::failed)?;
+    fn view(&self, weights: &MlpWeights, data: &Examples) -> View {
+        let executor = Executor::<f32>::new(weights);
         let (layer, width) = self.layer_of(&weights.network).unwrap_or((executor.depth(), executor.outputs()));
         let classes = executor.outputs();
         let mut view = View { probabilities: Vec::new(), classes, activations: Vec::new(), width };
@@ -130,11 +131,11 @@ impl Evaluate {
             }
             view.activations.extend(activations);
         }
-        Ok(view)
+        view
     }
 
     /// The layer whose activations come out, counted from 1 (0 is the input), and its width.
-    fn layer_of(&self, network: &nn::Network) -> Option<(usize, usize)> {
+    fn layer_of(&self, network: &Mlp) -> Option<(usize, usize)> {
         let last = network.layers.len().checked_sub(1)?;
         let index = match &self.layer {
             None => last,
@@ -144,12 +145,14 @@ impl Evaluate {
     }
 
     fn width(&self, network: &nn::Network) -> Option<usize> {
-        self.layer_of(network).map(|(_, width)| width)
+        self.layer_of(&Mlp::of(network)?).map(|(_, width)| width)
     }
 
     fn check_layer(&self, cx: &mut InferContext<'_>, slot: usize) {
-        let (Some(name), Some(network)) = (&self.layer, artifact::network_in(cx, slot)) else { return };
-        if self.layer_of(network).is_some() {
+        let (Some(name), Some(network)) = (&self.layer, artifact::network_in(cx, slot).and_then(Mlp::of)) else {
+            return;
+        };
+        if self.layer_of(&network).is_some() {
             return;
         }
         let names: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -172,7 +175,7 @@ impl Evaluate {
             .slots
             .iter()
             .filter_map(|&slot| artifact::network_in(cx, slot))
-            .map(nn::Network::outputs)
+            .map(nn::Network::output_len)
             .collect();
         if let Some(other) = outputs.iter().find(|&&count| count != outputs[0]) {
             let message = format!("these networks tell {} and {other} classes apart", outputs[0]);

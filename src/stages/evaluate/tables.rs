@@ -4,7 +4,7 @@ use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError};
 
 use super::View;
 use crate::nn::statistics::Moments;
-use crate::nn::{self, Examples, executor::argmax};
+use crate::nn::{self, Examples, Mask, executor::argmax};
 use crate::stages::examples::split_table;
 use crate::stages::tidy::{Dimension, Layout, Measure, Metric, Values};
 
@@ -80,13 +80,13 @@ pub(super) fn artifact(
     data: &Examples,
     bins: usize,
 ) -> Result<Artifact, TableError> {
-    let results = results(judged, networks.first(), data.classes, bins)?;
+    let results = results(judged, networks.first().map(Mask::density_of), data.classes, bins)?;
     let activations = split_table(&side_by_side(views, data))?;
     Ok(Artifact::new([("results", results), ("predictions", predictions(judged)?), ("activations", activations)]))
 }
 
-fn results(judged: &[Judged], weights: Option<&nn::Weights>, classes: usize, bins: usize) -> Result<Table, TableError> {
-    let mut tidy = RESULTS.start(weights);
+fn results(judged: &[Judged], density: Option<f64>, classes: usize, bins: usize) -> Result<Table, TableError> {
+    let mut tidy = RESULTS.start(density);
     let all = judged.len() as u64;
     let right = judged.iter().filter(|sample| sample.correct()).count() as u64;
     tidy.push("accuracy", [Cell::Null], Measure::rate(right, all))?;

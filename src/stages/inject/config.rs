@@ -165,7 +165,7 @@ impl Inject {
             let fault = Fault::new("out-of-range", cx.span_of("bits"), message, "no such bit");
             cx.faults.push(fault.help("give bits from 0 (least significant) to 31 (sign)"));
         }
-        let Some(network) = artifact::network(cx, &self.weights) else { return };
+        let Some(network) = artifact::mlp(cx, &self.weights, "`inject`") else { return };
         let names: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
         for pattern in self.layers.0.iter().filter(|p| !names.iter().any(|name| fault::matches(p, name))) {
             let message = format!("there is no layer `{pattern}`");

@@ -9,7 +9,7 @@ use duress_engine::stage::{Fact, InferContext, OutputFact, StageError};
 use super::{Inject, PART_WORK};
 use crate::nn::fault::{CrashCampaign, CrashRow, crash_rows};
 use crate::nn::statistics::{Cluster, Moments, clustered_rate};
-use crate::nn::{Examples, Executor, Weights};
+use crate::nn::{Examples, Executor, Mask, Weights};
 use crate::stages::artifact;
 use crate::stages::crash_errors::{self, CrashFact};
 use crate::stages::tidy::{Layout, Measure, Metric};
@@ -38,8 +38,7 @@ const RESULTS: Layout = Layout {
 };
 
 pub(super) fn infer(stage: &Inject, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
-    let rates = artifact::network(cx, &stage.weights)
-        .cloned()
+    let rates = artifact::mlp(cx, &stage.weights, "a crash campaign")
         .and_then(|network| stage.crash.as_ref().and_then(|crash| crash.infer(cx, &network)));
     let known = rates.map(|rates| Arc::new(CrashFact { rates }) as Arc<dyn std::any::Any + Send + Sync>);
     let errors = artifact::table_fact("crash-errors", crash_errors::COLUMNS);
@@ -58,11 +57,12 @@ pub(super) fn run(
     let unknown = |names: Vec<String>| {
         StageError::failed(format!("let neurons of `{}` crash: no such layer", names.join("`, `")))
     };
+    let layers = artifact::mlp_weights(weights)?;
     let crash = stage.crash.as_ref().ok_or_else(|| StageError::failed("let neurons crash: `crash` is missing"))?;
-    let rates = crash.rates(&weights.network).map_err(unknown)?;
-    let executor = Executor::<f32>::new(weights, None).map_err(StageError::failed)?;
+    let rates = crash.rates(&layers.network).map_err(unknown)?;
+    let executor = Executor::<f32>::new(&layers);
     let campaign = CrashCampaign { rates, repetitions: stage.repetitions.size(), seed: stage.seed.0 };
-    let per_sample = (weights.network.macs() * campaign.repetitions).max(1) as u64;
+    let per_sample = (layers.network.macs() * campaign.repetitions).max(1) as u64;
     let block = usize::try_from(PART_WORK / per_sample).unwrap_or(usize::MAX).clamp(16, 1 << 16);
     let starts: Vec<usize> = (0..data.rows().max(1)).step_by(block).collect();
     let part = |first: &usize| -> Result<Table, StageError> {
@@ -76,7 +76,7 @@ pub(super) fn run(
         [only] => vec![part(only)?],
         _ => cx.parts(&starts, |first| Tree::map([("first", *first as i64), ("count", block as i64)]), part)?,
     };
-    artifact_of(&parts, weights, &campaign).map_err(StageError::failed)
+    artifact_of(&parts, Mask::density_of(weights), &campaign).map_err(StageError::failed)
 }
 
 /// One row per sample and output: delta's moments, and on the first output's row the counts of the sample.
@@ -98,15 +98,15 @@ fn part_table(first: usize, rows: &[CrashRow]) -> Result<Table, TableError> {
     table.finish()
 }
 
-fn artifact_of(parts: &[Table], weights: &Weights, campaign: &CrashCampaign) -> Result<Artifact, TableError> {
+fn artifact_of(parts: &[Table], density: f64, campaign: &CrashCampaign) -> Result<Artifact, TableError> {
     let all = Table::concat(parts)?;
     let keep: Vec<usize> = (0..crash_errors::COLUMNS.len()).collect();
     let errors = Table::from_batch(all.one_batch()?.project(&keep)?)?;
     let errors = crash_errors::with_rates(&errors, &campaign.rates)?;
-    Ok(Artifact::new([("results", results(&all, weights, campaign)?), ("errors", errors)]))
+    Ok(Artifact::new([("results", results(&all, density, campaign)?), ("errors", errors)]))
 }
 
-fn results(all: &Table, weights: &Weights, campaign: &CrashCampaign) -> Result<Table, TableError> {
+fn results(all: &Table, density: f64, campaign: &CrashCampaign) -> Result<Table, TableError> {
     let trials = campaign.repetitions as u64;
     let clusters = |name: &str, of: &dyn Fn(u64) -> u64| -> Result<Vec<Cluster>, TableError> {
         let cluster = |count: i64| Cluster { successes: of(count as u64), trials };
@@ -116,7 +116,7 @@ fn results(all: &Table, weights: &Weights, campaign: &CrashCampaign) -> Result<T
     let moments = |name: &str, of: &dyn Fn(f64) -> f64| -> Result<Moments, TableError> {
         Ok(all.f64s(name)?.iter().flatten().map(of).collect())
     };
-    let mut tidy = RESULTS.start(Some(weights));
+    let mut tidy = RESULTS.start(Some(density));
     let mut push = |metric, measure| tidy.push(metric, Vec::<Cell>::new(), measure);
     let rate = |clusters: Vec<Cluster>| Measure::clustered(clustered_rate(&clusters, None));
     push("crash_accuracy", rate(clusters("correct", &|c| c)?))?;
@@ -134,16 +134,16 @@ fn results(all: &Table, weights: &Weights, campaign: &CrashCampaign) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Activation, Init, Network, Stream};
+    use crate::nn::{Activation, Init, Mlp, Stream};
 
     #[test]
     fn parts_add_up_to_the_same_tables_and_accuracies_count_pairs() {
-        let net = Network::mlp(4, &[8], 3, Activation::relu(), true);
+        let net = Mlp::new(4, &[8], 3, Activation::relu(), true);
         let weights = net.initialize(Init::HeNormal, Init::Zeros, 1);
         let mut x = vec![0.0; 40];
         Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
         let data = Examples { features: 4, classes: 3, x, labels: (0..10).map(|i| i % 3).collect(), targets: None };
-        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let executor = Executor::<f32>::new(&weights);
         let campaign = CrashCampaign { rates: vec![0.0, 0.4, 0.0], repetitions: 25, seed: 3 };
         let made = |cut: usize| {
             let part = |first: usize| {
@@ -151,7 +151,7 @@ mod tests {
                 part_table(first, &crash_rows(&executor, &rows, first, &campaign).expect("valid")).expect("sound")
             };
             let parts: Vec<Table> = (0..10).step_by(cut).map(part).collect();
-            artifact_of(&parts, &weights, &campaign).expect("sound")
+            artifact_of(&parts, 1.0, &campaign).expect("sound")
         };
         let (whole, cut) = (made(10), made(3));
         for name in ["results", "errors"] {

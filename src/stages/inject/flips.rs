@@ -10,8 +10,8 @@ use crate::nn::fault::{
     self, FaultOutcome, FaultSite, FaultSpace, Golden, evaluate_faults, sample_layers, sample_sites, sample_size,
 };
 use crate::nn::statistics::{Cluster, clustered_rate};
-use crate::nn::{Examples, Weights};
-use crate::stages::artifact::table_fact;
+use crate::nn::{Examples, Mask, Mlp, MlpWeights, Weights};
+use crate::stages::artifact::{self, table_fact};
 use crate::stages::tidy::{Dimension, Layout, Measure, Metric, Values};
 
 const METRICS: &[Metric] = &[
@@ -69,6 +69,8 @@ pub(super) fn run(
     weights: &Weights,
     data: &Examples,
 ) -> Result<Artifact, StageError> {
+    let density = Mask::density_of(weights);
+    let weights = &artifact::mlp_weights(weights)?;
     let space = FaultSpace::new(weights, &stage.targets()).map_err(StageError::failed)?;
     let numbers = chosen(&space, &stage.sampling, stage.seed.0);
     let golden = cx.install(|| Golden::new(weights, data)).map_err(StageError::failed)?;
@@ -89,7 +91,7 @@ pub(super) fn run(
         _ => cx.parts(&parts, identity, part)?,
     };
     let faults = Table::concat(&tables).map_err(StageError::failed)?;
-    artifact(faults, weights, &golden, &space).map_err(StageError::failed)
+    campaign_tables(faults, (&weights.network, density), &golden, &space).map_err(StageError::failed)
 }
 
 fn sites(space: &FaultSpace, numbers: &[u64]) -> Vec<FaultSite> {
@@ -109,7 +111,7 @@ fn chosen(space: &FaultSpace, sampling: &Sampling, seed: u64) -> Vec<u64> {
 }
 
 fn fault_table(
-    weights: &Weights,
+    weights: &MlpWeights,
     first: usize,
     faults: &[FaultSite],
     outcomes: &[FaultOutcome],
@@ -164,11 +166,16 @@ struct Row {
     outcome: FaultOutcome,
 }
 
-fn artifact(faults: Table, weights: &Weights, golden: &Golden<'_>, space: &FaultSpace) -> Result<Artifact, TableError> {
+fn campaign_tables(
+    faults: Table,
+    (network, density): (&Mlp, f64),
+    golden: &Golden<'_>,
+    space: &FaultSpace,
+) -> Result<Artifact, TableError> {
     let rows = rows(&faults)?;
-    let layers: Vec<String> = weights.network.layers.iter().map(|layer| layer.name.clone()).collect();
-    let mut results = RESULTS.start(Some(weights));
-    let mut strata = RESULTS.start(Some(weights));
+    let layers: Vec<String> = network.layers.iter().map(|layer| layer.name.clone()).collect();
+    let mut results = RESULTS.start(Some(density));
+    let mut strata = RESULTS.start(Some(density));
     let all = |f: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| f(row)).map(|row| row.outcome).collect::<Vec<_>>();
     let whole = Some(space.len());
     push(&mut results, (None, None), &all(&|_| true), whole, golden)?;
@@ -249,10 +256,10 @@ fn push(
 mod tests {
     use super::*;
     use crate::nn::fault::{BitModel, Targets};
-    use crate::nn::{Activation, Init, Network, Stream};
+    use crate::nn::{Activation, Init, Stream};
 
-    fn setting() -> (Weights, Examples) {
-        let net = Network::mlp(4, &[5], 3, Activation::relu(), true);
+    fn setting() -> (MlpWeights, Examples) {
+        let net = Mlp::new(4, &[5], 3, Activation::relu(), true);
         let weights = net.initialize(Init::HeNormal, Init::Zeros, 1);
         let mut x = vec![0.0; 80];
         Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
@@ -273,7 +280,7 @@ mod tests {
             })
             .collect();
         let faults = Table::concat(&parts).expect("parts agree");
-        (artifact(faults, &weights, &golden, &space).expect("sound"), space)
+        (campaign_tables(faults, (&weights.network, 1.0), &golden, &space).expect("sound"), space)
     }
 
     #[test]

@@ -16,7 +16,6 @@ pub use config::{Confidence, Inject, Model, Sampling, Target};
 use super::artifact::{self, DataFact};
 use super::examples::examples;
 use crate::nn::Network;
-use crate::nn::weights_table::weights_from_table;
 
 /// Multiply-adds of a part: some seconds of work for one core.
 const PART_WORK: u64 = 1 << 36;
@@ -51,13 +50,14 @@ impl Stage for Inject {
         let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
         let rows = data.and_then(|d| d.rows).unwrap_or(10_000);
         let rows = self.samples.map_or(rows, |limit| rows.min(limit.size())) as u64;
-        let widths = network.map_or(2_000, |n| (0..=n.depth()).map(|l| n.width(l)).sum()) as u64;
+        let widths =
+            network.map_or(2_000, |n| n.shapes().iter().map(|shape| shape.iter().product::<usize>()).sum()) as u64;
         // All activations, once as they are and once transposed, in single precision.
         rows * widths * 8 + (64 << 20)
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let weights = artifact::weights(cx, &self.weights)?;
         let data = examples(cx, &self.data, self.samples)?;
         if self.is_crash() { crashes::run(self, cx, &weights, &data) } else { flips::run(self, cx, &weights, &data) }
     }

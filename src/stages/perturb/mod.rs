@@ -16,8 +16,7 @@ pub use config::{AttackTable, Method, Perturb, Target};
 use super::artifact::{self, DataFact};
 use super::examples::examples;
 use crate::nn::attack::{Samples, Sweep, sweep};
-use crate::nn::weights_table::weights_from_table;
-use crate::nn::{Examples, Executor};
+use crate::nn::{Examples, Executor, Mask};
 
 /// Multiply-adds of a part: some seconds of work for one core.
 const PART_WORK: u64 = 1 << 36;
@@ -65,10 +64,10 @@ impl Stage for Perturb {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
-        let executor = Executor::<f32>::new(&weights, None).map_err(StageError::failed)?;
+        let weights = artifact::weights(cx, &self.weights)?;
+        let executor = Executor::<f32>::new(&artifact::mlp_weights(&weights)?);
         let data = examples(cx, &self.data, self.samples)?;
-        let macs = weights.network.macs() as u64 * self.passes();
+        let macs = weights.network().macs() * self.passes();
         let rows = data.rows();
         let block = usize::try_from(PART_WORK / macs.max(1)).unwrap_or(usize::MAX).clamp(64, 1 << 16);
         let starts: Vec<usize> = (0..rows.max(1)).step_by(block).collect();
@@ -82,7 +81,7 @@ impl Stage for Perturb {
             [only] => vec![part(only)?],
             _ => cx.parts(&starts, |first| Tree::map([("first", *first as i64), ("count", block as i64)]), part)?,
         };
-        tables::artifact(&parts, &weights, &data).map_err(StageError::failed)
+        tables::artifact(&parts, Mask::density_of(&weights), &data).map_err(StageError::failed)
     }
 }
 

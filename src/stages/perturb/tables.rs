@@ -3,9 +3,9 @@
 use arrow::array::Array;
 use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError};
 
+use crate::nn::Examples;
 use crate::nn::attack::Sweep;
 use crate::nn::statistics::{Cluster, Moments, clustered_rate};
-use crate::nn::{Examples, Weights};
 use crate::stages::examples::split_table;
 use crate::stages::tidy::{Dimension, Layout, Measure, Metric, Values};
 
@@ -117,14 +117,14 @@ pub(super) fn part(ids: &[u64], labels: &[u32], sizes: &[f64], draws: &[Sweep]) 
 }
 
 /// The stage's tables from those of its parts.
-pub(super) fn artifact(parts: &[Table], weights: &Weights, data: &Examples) -> Result<Artifact, TableError> {
+pub(super) fn artifact(parts: &[Table], density: f64, data: &Examples) -> Result<Artifact, TableError> {
     let all = Table::concat(parts)?;
     let perturbed: Vec<f32> = all.f32_lists("x")?.iter().flat_map(|x| x.values().iter().copied()).collect();
     let perturbed = Examples { x: perturbed, ..data.clone() };
     let batch = all.one_batch()?;
     let keep: Vec<usize> = (0..SAMPLES.len()).collect();
     let samples = Table::from_batch(batch.project(&keep)?)?;
-    let results = results(&samples, weights, data.rows() as u64)?;
+    let results = results(&samples, density, data.rows() as u64)?;
     Ok(Artifact::new([("results", results), ("samples", samples), ("perturbed", split_table(&perturbed)?)]))
 }
 
@@ -141,9 +141,9 @@ struct AtSize {
     loss: Moments,
 }
 
-fn results(samples: &Table, weights: &Weights, rows: u64) -> Result<Table, TableError> {
+fn results(samples: &Table, density: f64, rows: u64) -> Result<Table, TableError> {
     let (sizes, per_size) = sums(samples, rows)?;
-    let mut tidy = RESULTS.start(Some(weights));
+    let mut tidy = RESULTS.start(Some(density));
     for (eps, at) in sizes.iter().zip(&per_size) {
         let mut push = |metric, measure| tidy.push(metric, [(*eps).into()], measure);
         // With one draw the samples are independent trials; with several they are clusters of them.
@@ -230,14 +230,14 @@ fn median_critical(samples: &Table) -> Result<Measure, TableError> {
 mod tests {
     use super::*;
     use crate::nn::attack::{Attack, AttackedClass, Method, Samples, SweepOptions, sweep};
-    use crate::nn::{Activation, Executor, Network};
+    use crate::nn::{Activation, Executor, Mlp, MlpWeights};
 
     /// Margins 0.1, 0.3 and 0.8, each undone by half of it; the fourth is wrong when clean.
-    fn parts(method: Method, draws: u64, cut: usize) -> (Vec<Table>, Weights, Examples) {
-        let net = Network::mlp(2, &[], 2, Activation::Identity, false);
-        let mut weights = Weights::zeros(&net);
+    fn parts(method: Method, draws: u64, cut: usize) -> (Vec<Table>, Examples) {
+        let net = Mlp::new(2, &[], 2, Activation::Identity, false);
+        let mut weights = MlpWeights::zeros(&net);
         weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
-        let executor = Executor::<f32>::new(&weights, None).expect("fits");
+        let executor = Executor::<f32>::new(&weights);
         let x = vec![0.5f32, 0.4, 0.5, 0.2, 0.9, 0.1, 0.1, 0.3];
         let data = Examples { features: 2, classes: 2, x, labels: vec![0; 4], targets: None };
         let sizes = [0.02, 0.06, 0.2];
@@ -252,7 +252,7 @@ mod tests {
             };
             part(&ids, &part_of.labels, &sizes, &(0..draws).map(run).collect::<Vec<_>>()).expect("sound")
         });
-        (tables.collect(), weights, data)
+        (tables.collect(), data)
     }
 
     fn value(results: &Table, metric: &str, eps: f64) -> Option<f64> {
@@ -267,8 +267,8 @@ mod tests {
 
     #[test]
     fn rates_are_over_the_denominators_they_name() {
-        let (parts, weights, data) = parts(Method::Fgsm, 1, 4);
-        let made = artifact(&parts, &weights, &data).expect("sound");
+        let (parts, data) = parts(Method::Fgsm, 1, 4);
+        let made = artifact(&parts, 1.0, &data).expect("sound");
         let results = made.table("results").expect("an output");
         assert_eq!(value(results, "clean_accuracy", 0.06), Some(0.75));
         assert_eq!(value(results, "robust_accuracy", 0.02), Some(0.75));
@@ -286,8 +286,8 @@ mod tests {
     fn the_cut_into_parts_does_not_change_a_table() {
         for (method, draws) in [(Method::Fgsm, 1), (Method::Uniform, 3)] {
             let digests = |cut| {
-                let (parts, weights, data) = parts(method, draws, cut);
-                let made = artifact(&parts, &weights, &data).expect("sound");
+                let (parts, data) = parts(method, draws, cut);
+                let made = artifact(&parts, 1.0, &data).expect("sound");
                 ["results", "samples", "perturbed"].map(|name| made.table(name).map(Table::digest))
             };
             assert_eq!(digests(4), digests(1));

@@ -9,11 +9,11 @@ use duress_engine::stage::{Fact, InferContext, InputFacts, OutputDoc, OutputFact
 
 pub use config::{Criterion, Prune, Rule, Scope};
 
-use super::artifact::{network, table_fact};
+use super::artifact::{self, network, table_fact};
 use super::train::tensors;
 use crate::nn::fault::matches;
-use crate::nn::prune::{LayerCount, prune};
-use crate::nn::weights_table::{mask_from_table, mask_to_table, weights_from_table, weights_to_table};
+use crate::nn::prune::{LayerCount, prune, weight_layers};
+use crate::nn::weights_table::{mask_from_table, mask_to_table, weights_to_table};
 use crate::nn::{Mask, Network};
 
 /// The columns of the table of layers.
@@ -23,7 +23,7 @@ const METRICS: [&str; 4] = ["kept", "removed", "density", "sparsity"];
 
 impl StageKind for Prune {
     const KIND: &'static str = "prune";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Remove weights by magnitude or at random";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -60,7 +60,7 @@ impl Stage for Prune {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let mut weights = weights_from_table(&cx.table(&self.weights)?).map_err(StageError::failed)?;
+        let mut weights = artifact::weights(cx, &self.weights)?;
         let previous = match &self.mask {
             Some(mask) => mask_from_table(&cx.table(mask)?).map_err(StageError::failed)?.0,
             None => Mask::of_nonzero(&weights),
@@ -72,7 +72,7 @@ impl Stage for Prune {
         let (mask, counts) = pruned.map_err(StageError::failed)?;
         mask.apply(&mut weights).map_err(StageError::failed)?;
         Ok(Artifact::new([
-            ("mask", mask_to_table(&mask, &weights.network).map_err(StageError::failed)?),
+            ("mask", mask_to_table(&mask, weights.network()).map_err(StageError::failed)?),
             ("weights", weights_to_table(&weights).map_err(StageError::failed)?),
             ("layers", layers(&counts).map_err(StageError::failed)?),
         ]))
@@ -82,7 +82,7 @@ impl Stage for Prune {
 impl Prune {
     /// Reports patterns that fit no layer.
     fn check_layers(&self, network: &Network, cx: &mut InferContext<'_>) {
-        let names: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
+        let names = weight_layers(network);
         for pattern in self.rates.iter().flat_map(|rates| rates.keys()) {
             if !names.iter().any(|name| matches(pattern, name)) {
                 let span = cx.span_of("rates");

@@ -6,7 +6,7 @@ use duress_engine::spec::Fault;
 use duress_engine::stage::{Fact, InferContext, OutputFact};
 
 use super::{Loss, Train};
-use crate::nn::Network;
+use crate::nn::{Mlp, Network};
 use crate::stages::artifact::{DataFact, table_fact};
 
 /// The columns of a table of tensors.
@@ -21,14 +21,12 @@ pub(super) fn infer(train: &Train, cx: &mut InferContext<'_>) -> Vec<OutputFact>
     let data = cx.inputs.slot(train.data.slot).and_then(|fact| fact.detail::<DataFact>()).cloned().unwrap_or_default();
     check_task(train, &data, cx);
     let network = match (data.features, data.classes) {
-        (Some(features), Some(classes)) if !data.regression => Some(train.model.network(features, classes)),
+        (Some(features), Some(classes)) if !data.regression => train.model.infer(&[features], classes, cx),
         _ => None,
     };
     if let Some(network) = &network {
         check_inputs(train, network, cx);
-        if let Some(crash) = &train.crash {
-            crash.infer(cx, network);
-        }
+        check_crash(train, network, cx);
     }
     let metrics = ["loss", "accuracy", "learning-rate"].map(str::to_owned).to_vec();
     vec![
@@ -95,9 +93,24 @@ fn check_inputs(train: &Train, network: &Network, cx: &mut InferContext<'_>) {
     }
 }
 
-/// A network in a few characters, such as `64-32-10 (relu)`.
+/// Whether neurons of the network can crash by layer.
+fn check_crash(train: &Train, network: &Network, cx: &mut InferContext<'_>) {
+    let Some(crash) = &train.crash else { return };
+    if let Some(mlp) = Mlp::of(network) {
+        crash.infer(cx, &mlp);
+        return;
+    }
+    let message = "`crash` counts the layers of a multilayer perceptron, and `model` is another network";
+    let fault = Fault::new("wrong-network", cx.span_of("crash"), message, "no such layers");
+    cx.faults.push(fault.help("drop `crash`, or put a crash layer into the model's `layers`"));
+}
+
+/// A network in a few characters, such as `64-32-10 without biases`.
 fn widths(network: &Network) -> String {
-    let widths: Vec<String> = (0..=network.depth()).map(|layer| network.width(layer).to_string()).collect();
-    let biases = if network.layers.iter().any(|layer| layer.bias) { "with biases" } else { "without biases" };
+    let Some(mlp) = Mlp::of(network) else {
+        return format!("{} operations and {} parameters", network.nodes().len(), network.parameter_count());
+    };
+    let widths: Vec<String> = (0..=mlp.depth()).map(|layer| mlp.width(layer).to_string()).collect();
+    let biases = if mlp.layers.iter().any(|layer| layer.bias) { "with biases" } else { "without biases" };
     format!("{} {biases}", widths.join("-"))
 }

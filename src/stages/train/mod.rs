@@ -11,17 +11,17 @@ pub use config::{
     Adam, AdamW, Adversarial, Cosine, EarlyStopping, Form, Loss, Optimizer, RmsProp, Schedule, Sgd, StepSchedule, Train,
 };
 
-use super::artifact::DataFact;
+use super::artifact::{self, DataFact};
 use super::examples::dataset;
 use crate::nn::attack::{Samples, perturb};
 use crate::nn::train::{CleanBatch, CurvePoint, TrainError, TrainHooks, Trained, on_one_thread, train};
-use crate::nn::weights_table::{mask_from_table, weights_from_table, weights_to_table};
-use crate::nn::{Examples, Executor, Network, Weights};
+use crate::nn::weights_table::{mask_from_table, weights_to_table};
+use crate::nn::{Examples, Executor, Mlp, MlpWeights, Network, Weights};
 pub(super) use facts::tensors;
 
 impl StageKind for Train {
     const KIND: &'static str = "train";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Fit a network to data by gradient descent";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -44,9 +44,10 @@ impl Stage for Train {
         let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
         let (rows, features) =
             data.map_or((60_000, 1_000), |d| (d.rows.unwrap_or(60_000), d.features.unwrap_or(1_000)));
-        let network = self.model.network(features, data.and_then(|d| d.classes).unwrap_or(10));
+        let network = self.model.network(&[features], data.and_then(|d| d.classes).unwrap_or(10));
+        let parameters = network.map_or(0, |network| network.parameter_count());
         // The rows; and of each parameter its value, gradient, moments and the copies that a step makes.
-        (rows * features * 4 + network.parameter_count() * 4 * 12) as u64 + (16 << 20)
+        (rows * features * 4 + parameters * 4 * 12) as u64 + (16 << 20)
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
@@ -56,6 +57,8 @@ impl Stage for Train {
             Some(mask) => Some(mask_from_table(&cx.table(mask)?).map_err(StageError::failed)?.0),
             None => None,
         };
+        let graph = start.network().clone();
+        let start = artifact::mlp_weights(&start)?;
         let recipe = self.recipe(self.crash_rates(&start.network)?);
         let attacked = |executor: &Executor<f32>, clean: &CleanBatch<'_>| self.attacked(executor, clean);
         let mut hooks = Hooks(cx);
@@ -64,7 +67,7 @@ impl Stage for Train {
             TrainError::Cancelled => StageError::Cancelled,
             error => StageError::failed(error),
         })?;
-        artifact(&trained)
+        artifact(trained, &graph)
     }
 }
 
@@ -72,18 +75,18 @@ impl Train {
     /// The weights to start from: those given, or fresh ones.
     fn start(&self, cx: &RunContext<'_>, data: &Examples) -> Result<Weights, StageError> {
         let outputs = if data.targets.is_some() { data.target_width() } else { data.classes };
-        let network = self.model.network(data.features, outputs);
+        let network = self.model.network(&[data.features], outputs).map_err(StageError::failed)?;
         let Some(start) = &self.start else {
             return Ok(self.model.initialize(&network, self.seed.0));
         };
-        let start = weights_from_table(&cx.table(start)?).map_err(StageError::failed)?;
-        if start.network == network {
+        let start = artifact::weights(cx, start)?;
+        if *start.network() == network {
             return Ok(start);
         }
         Err(StageError::failed("`start` holds weights of another network than `model`; give both the same layers"))
     }
 
-    fn crash_rates(&self, network: &Network) -> Result<Vec<f64>, StageError> {
+    fn crash_rates(&self, network: &Mlp) -> Result<Vec<f64>, StageError> {
         let Some(crash) = &self.crash else { return Ok(Vec::new()) };
         let unknown = |names: Vec<String>| format!("`crash` names no layer: {}; use names of layers", names.join(", "));
         crash.rates(network).map_err(|names| StageError::failed(unknown(names)))
@@ -112,10 +115,14 @@ impl TrainHooks for Hooks<'_, '_> {
 }
 
 /// What a training leaves behind.
-fn artifact(trained: &Trained) -> Result<Artifact, StageError> {
+fn artifact(trained: Trained, network: &Network) -> Result<Artifact, StageError> {
+    let table = |weights: MlpWeights| {
+        let weights = weights.into_weights_of(network).map_err(StageError::failed)?;
+        weights_to_table(&weights).map_err(StageError::failed)
+    };
     Ok(Artifact::new([
-        ("weights", weights_to_table(&trained.weights).map_err(StageError::failed)?),
-        ("initial", weights_to_table(&trained.initial).map_err(StageError::failed)?),
+        ("weights", table(trained.weights)?),
+        ("initial", table(trained.initial)?),
         ("curve", curve(&trained.curve).map_err(StageError::failed)?),
     ]))
 }

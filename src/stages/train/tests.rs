@@ -9,7 +9,7 @@ use duress_engine::stage::{Kind, Registry};
 
 use super::*;
 use crate::host::Machine;
-use crate::nn::weights_table::mask_from_table;
+use crate::nn::weights_table::{mask_from_table, weights_from_table};
 use crate::nn::{Activation, Network, Stream};
 use crate::stages::artifact::DataFact;
 use crate::stages::examples::split_table;
@@ -131,7 +131,7 @@ fn weights_to_start_from_make_the_initial_draw_irrelevant() {
 fn the_plan_knows_the_network_that_will_come_out() {
     let plan =
         read(format!("{HEAD}epochs = 1\n[stage.p]\nkind = 'prune'\nweights = 't'\nsparsity = 0.5")).expect("sound");
-    let wanted = Network::mlp(4, &[5], 3, Activation::relu(), true);
+    let wanted = Mlp::new(4, &[5], 3, Activation::relu(), true).graph().expect("a network");
     for (section, output) in [("t", "weights"), ("t", "initial"), ("p", "weights"), ("p", "mask")] {
         let instance = plan.instances.iter().find(|instance| instance.section == section).expect("there");
         assert_eq!(instance.facts[output].detail::<Network>(), Some(&wanted), "{section}.{output}");
@@ -196,7 +196,7 @@ fn the_lottery_scheme_compiles_round_by_round() {
         plan.section("ticket").filter(|(_, i)| i.at.iter().any(|at| at.axis == "round" && at.index == 0)).collect();
     // All restarts begin alike.
     assert!(first.iter().all(|(_, instance)| instance.config == first[0].1.config && instance.slots.len() == 1));
-    let network: Arc<Network> = Arc::new(Network::mlp(4, &[5], 3, Activation::relu(), true));
+    let network: Arc<Network> = Arc::new(Mlp::new(4, &[5], 3, Activation::relu(), true).graph().expect("a network"));
     assert_eq!(first[0].1.facts["weights"].detail::<Network>(), Some(&*network));
 }
 
