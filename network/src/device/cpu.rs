@@ -82,19 +82,19 @@ impl Device for Cpu {
         to[..len].fill(value);
     }
 
-    fn spread(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) + Sync) {
+    fn spread<R: Send>(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) -> R + Sync) -> Vec<R> {
         let block = self.threads.share(images, block, 1);
         let work = |i: usize| {
             self.pool.with_child(|pool| {
                 let one = Self { set: self.set, threads: Threads::One, pool: Arc::clone(pool) };
-                f(&one, i * block..images.min((i + 1) * block));
-            });
+                f(&one, i * block..images.min((i + 1) * block))
+            })
         };
         let blocks = images.div_ceil(block);
         if self.threads.count() == 1 || blocks <= 1 {
-            (0..blocks).for_each(work);
+            (0..blocks).map(work).collect()
         } else {
-            (0..blocks).into_par_iter().for_each(work);
+            (0..blocks).into_par_iter().map(work).collect()
         }
     }
 

@@ -6,6 +6,7 @@
 mod cpu;
 mod pool;
 
+use std::fmt::Debug;
 use std::ops::Range;
 
 pub use crate::kernel::conv::Convolution;
@@ -47,13 +48,13 @@ impl<B> Default for Fused<'_, B> {
 }
 
 /// Memory and arithmetic of one kind of processor.
-pub trait Device: Sized + Sync {
+pub trait Device: Debug + Sized + Sync {
     /// A row of numbers in its memory.
-    type Buffer: Send + Sync;
+    type Buffer: Debug + Send + Sync;
     /// Weights of a linear layer, arranged for it.
-    type Linear: Send + Sync;
+    type Linear: Debug + Send + Sync;
     /// Weights of a convolution, arranged for it.
-    type Kernel: Send + Sync;
+    type Kernel: Debug + Send + Sync;
 
     /// Room for `len` numbers, which are unspecified.
     fn buffer(&self, len: usize) -> Self::Buffer;
@@ -64,8 +65,8 @@ pub trait Device: Sized + Sync {
     /// Sets the first `len` numbers.
     fn fill(&self, value: f32, len: usize, to: &mut Self::Buffer);
     /// Cuts `images` images into blocks of at most `block`, and works through them as suits the device: `f` is told which
-    /// images, and gets the device that it should do them on.
-    fn spread(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) + Sync);
+    /// images, and gets the device that it should do them on. Results are in the order of the images.
+    fn spread<R: Send>(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) -> R + Sync) -> Vec<R>;
 
     /// Copies to the device.
     fn upload(&self, values: &[f32]) -> Self::Buffer {
