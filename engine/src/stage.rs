@@ -282,6 +282,9 @@ pub struct Source {
 pub enum Location {
     /// In a file.
     File(PathBuf),
+    /// In many files that are one source, such as a folder of images: each with its name within the source, which is part
+    /// of the digest as its bytes are.
+    Files(Arc<[(String, PathBuf)]>),
     /// In the program itself.
     Embedded(&'static [u8]),
 }

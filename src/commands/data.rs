@@ -120,6 +120,10 @@ fn whereabouts(description: &Description, roots: &DataRoots) -> String {
     let files = DataConfig::new(source).files(roots).ok();
     match files.as_ref().and_then(|files| files.first()).map(|file| &file.bytes) {
         Some(SourceBytes::File(path)) => path.parent().unwrap_or(path).display().to_string(),
+        Some(SourceBytes::Files(files)) => match files.first() {
+            Some((_, path)) => path.parent().unwrap_or(path).display().to_string(),
+            None => "an empty folder".to_owned(),
+        },
         Some(SourceBytes::Embedded(_)) => "part of the program".to_owned(),
         None if fetch::set(description.name).is_some() => format!("`duress data fetch {}`", description.name),
         None => "not here".to_owned(),

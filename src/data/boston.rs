@@ -29,6 +29,7 @@ pub(super) const DESCRIPTION: Description = Description {
         train_rows: Some(ROWS),
         test_rows: None,
         class_names: &[],
+        moments: None,
     },
     origin: "https://lib.stat.cmu.edu/datasets/boston",
     licence: "public domain",

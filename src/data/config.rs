@@ -7,7 +7,10 @@ use super::error::DataError;
 use super::facts::Task;
 use super::scale::Scale;
 use super::select::{Portion, Step};
-use super::source::{DataRoots, Part, Reading, Source, SourceFile, find_own};
+use super::source::{DataRoots, Part, Reading, Source, SourceFile, find_own, find_own_folder};
+
+/// The most pixels that a side of a picture may be brought to.
+const MAX_SIDE: usize = 4096;
 
 /// A source and how its rows are prepared.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +27,9 @@ pub struct DataConfig {
     pub test: Holdout,
     /// The most rows a split may have.
     pub limit: Limits,
+    /// Height and width that pictures are brought to; none leaves them as they are. Sources with pictures of many sizes
+    /// have a size of their own.
+    pub size: Option<[usize; 2]>,
     /// How values are scaled.
     pub scale: Scale,
 }
@@ -88,6 +94,7 @@ impl DataConfig {
             validation: None,
             test: Holdout::default(),
             limit: Limits::default(),
+            size: None,
             scale: Scale::default(),
         }
     }
@@ -111,8 +118,28 @@ impl DataConfig {
         match &self.source {
             Source::Npz { train, .. } => train.features,
             Source::Parquet(columns) | Source::Csv(columns) => columns.width,
-            source => source.description().facts.features(),
+            _ => self.shape().map(|shape| shape.iter().product()),
         }
+    }
+
+    /// The shape of a row, where known without reading: `[height, width]`, `[channels, height, width]`, or other.
+    #[must_use]
+    pub fn shape(&self) -> Option<Vec<usize>> {
+        if let Some(pictures) = self.source.pictures() {
+            return Some(pictures.shape());
+        }
+        let mut shape = self.source.description().facts.shape?.to_vec();
+        if let (Some(size), true) = (self.size, shape.len() >= 2) {
+            let sides = shape.len() - 2;
+            shape[sides..].copy_from_slice(&size);
+        }
+        Some(shape)
+    }
+
+    /// The size that pictures are brought to, unless it is the one they have.
+    pub(crate) fn resized(&self) -> Option<[usize; 2]> {
+        let own = self.source.description().facts.shape.and_then(|shape| shape.last_chunk::<2>());
+        self.size.filter(|size| own != Some(size))
     }
 
     /// How many classes there are, where known without reading; none for regression.
@@ -122,6 +149,7 @@ impl DataConfig {
             Source::Npz { train, .. } if !train.regression => train.classes,
             Source::Parquet(Columns { answer: Answer::Label { classes, .. }, .. })
             | Source::Csv(Columns { answer: Answer::Label { classes, .. }, .. }) => *classes,
+            Source::Folder(pictures) => pictures.classes,
             source => source.description().facts.classes,
         }
     }
@@ -184,9 +212,9 @@ impl DataConfig {
     /// How values are scaled, said as plainly as can be without reading.
     #[must_use]
     pub fn resolved_scale(&self) -> Scale {
-        match (&self.scale, &self.source) {
-            (Scale::Auto, Source::Digits | Source::Mnist | Source::FashionMnist) => Scale::Unit,
-            (Scale::Auto, Source::Boston | Source::Parquet(_) | Source::Csv(_)) => Scale::None,
+        match (&self.scale, self.source.holds_codes()) {
+            (Scale::Auto, Some(true)) => Scale::Unit,
+            (Scale::Auto, Some(false)) => Scale::None,
             (scale, _) => scale.clone(),
         }
     }
@@ -199,6 +227,7 @@ impl DataConfig {
         let name = self.source.name();
         if self.source.is_own_file() {
             let path = self.path.as_ref().ok_or_else(|| self.no_path())?;
+            let find_own = if self.source.pictures().is_some() { find_own_folder } else { find_own };
             let mut files = vec![find_own(name, "file", path, roots)?];
             if let Some(path) = &self.test_path {
                 files.push(find_own(name, "test-file", path, roots)?);
@@ -228,13 +257,20 @@ impl DataConfig {
                 faults.push(DataError::setting(key, "leaves no row", "write 1 or more, or leave it out"));
             }
         }
-        let codes = match &self.source {
-            Source::Digits | Source::Mnist | Source::FashionMnist => Some(true),
-            Source::Npz { .. } => None,
-            Source::Boston | Source::Parquet(_) | Source::Csv(_) => Some(false),
-        };
-        faults.extend(self.scale.check(self.features(), codes));
+        self.check_size(&mut faults);
+        faults.extend(self.scale.check(self.features(), self.source.holds_codes()));
         faults
+    }
+
+    fn check_size(&self, faults: &mut Vec<DataError>) {
+        let size = self.source.pictures().map(|pictures| pictures.size).or(self.size);
+        if size.is_some_and(|size| size.iter().any(|side| !(1..=MAX_SIDE).contains(side))) {
+            let problem = format!("must be one or two numbers of pixels from 1 to {MAX_SIDE}");
+            faults.push(DataError::setting("size", problem, "write, for example, `size = 32` or `size = [32, 64]`"));
+        } else if self.size.is_some() && self.shape().is_none_or(|shape| shape.len() < 2) {
+            let problem = format!("has no use: the rows of {} are no pictures", self.source.name());
+            faults.push(DataError::setting("size", problem, "leave it out"));
+        }
     }
 
     fn check_paths(&self, faults: &mut Vec<DataError>) {
@@ -284,7 +320,8 @@ impl DataConfig {
     }
 
     fn no_path(&self) -> DataError {
-        let problem = format!("is missing: {} reads a file of yours", self.source.name());
+        let what = if self.source.pictures().is_some() { "a folder" } else { "a file" };
+        let problem = format!("is missing: {} reads {what} of yours", self.source.name());
         DataError::setting("path", problem, "write `path = \"...\"`, starting from the folder of the spec")
     }
 

@@ -1,6 +1,7 @@
 //! What every source decodes to: rows of values, and an answer for each.
 
 use super::error::DataError;
+use super::resize::Resizer;
 
 /// A decoded part of a source, in the order of its files. Codes stay bytes until floats are asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +122,23 @@ impl Decoded {
             }
         }
         Ok(Self { shape, values, answers })
+    }
+
+    /// The same rows with pictures of `[height, width]`.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] where the rows are no pictures of codes.
+    pub(super) fn resized(self, size: [usize; 2]) -> Result<Self, DataError> {
+        let (Some(from), Values::Codes { codes, max }) = (self.shape.last_chunk::<2>().copied(), &self.values) else {
+            return Err(DataError::setting("size", "is given for rows that are no pictures", "leave it out"));
+        };
+        let resizer = Resizer::new(from, size);
+        let mut resized = Vec::with_capacity(codes.len() / (from[0] * from[1]) * size[0] * size[1]);
+        for plane in codes.chunks_exact(from[0] * from[1]) {
+            resizer.plane(plane, &mut resized);
+        }
+        let shape = [&self.shape[..self.shape.len() - 2], &size].concat();
+        Ok(Self { shape, values: Values::Codes { codes: resized, max: *max }, answers: self.answers })
     }
 
     /// How many rows there are.

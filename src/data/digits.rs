@@ -27,6 +27,7 @@ pub(super) const DESCRIPTION: Description = Description {
         train_rows: Some(1797),
         test_rows: None,
         class_names: &DIGIT_NAMES,
+        moments: None,
     },
     origin: "https://doi.org/10.24432/C50P49",
     licence: "CC BY 4.0; the file BSD-3-Clause",

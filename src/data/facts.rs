@@ -1,6 +1,6 @@
 //! What is known of a source before a byte of it is read.
 
-use super::{boston, digits, fashion_mnist, mnist};
+use super::{boston, cifar, digits, fashion_mnist, gtsrb, mnist};
 
 /// The names of ten digits.
 pub(super) const DIGIT_NAMES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -18,7 +18,7 @@ pub enum Task {
 }
 
 /// What is known of a source without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
     /// What is to be told of a row.
     pub task: Task,
@@ -32,10 +32,21 @@ pub struct Facts {
     pub test_rows: Option<usize>,
     /// What the classes are called; empty where they have no names.
     pub class_names: &'static [&'static str],
+    /// What networks usually normalise pictures by, in units of the scaled data.
+    pub moments: Option<Moments>,
+}
+
+/// Mean and standard deviation of each channel of pictures between 0 and 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Means.
+    pub mean: &'static [f64],
+    /// Standard deviations.
+    pub std: &'static [f64],
 }
 
 /// A source for people: what `duress data list` and `duress data show` tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Description {
     /// Its name after `source =`.
     pub name: &'static str,
@@ -56,14 +67,25 @@ const OPEN: Facts = Facts {
     train_rows: None,
     test_rows: None,
     class_names: &[],
+    moments: None,
 };
 
 /// Every source, in the order of the documentation.
-pub const SOURCES: [Description; 7] = [
+pub const SOURCES: [Description; 11] = [
     digits::DESCRIPTION,
     mnist::DESCRIPTION,
     fashion_mnist::DESCRIPTION,
+    cifar::TEN,
+    cifar::HUNDRED,
+    gtsrb::DESCRIPTION,
     boston::DESCRIPTION,
+    Description {
+        name: "folder",
+        summary: "Your own pictures, a folder for each class",
+        facts: OPEN,
+        origin: "your files",
+        licence: "yours",
+    },
     Description {
         name: "npz",
         summary: "Your own arrays in a NumPy archive",

@@ -139,7 +139,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn decoded(rows: &Rows, resolve: Resolve<'_>) -> Result<Arc<Decoded>, DataError> {
-    let identity = serde_json::to_string(&(&rows.reading, &rows.files))?;
+    let identity = serde_json::to_string(&(&rows.reading, &rows.files, &rows.size))?;
     let place = {
         let mut all = lock(&DECODED);
         all.retain(|_, place| Arc::strong_count(place) > 1 || lock(place).strong_count() > 0);
@@ -149,17 +149,31 @@ fn decoded(rows: &Rows, resolve: Resolve<'_>) -> Result<Arc<Decoded>, DataError>
     if let Some(data) = place.upgrade() {
         return Ok(data);
     }
+    let data = Arc::new(decode(rows, resolve)?);
+    *place = Arc::downgrade(&data);
+    Ok(data)
+}
+
+fn decode(rows: &Rows, resolve: Resolve<'_>) -> Result<Decoded, DataError> {
+    let find = |file: &str, digest: &Digest| {
+        resolve(digest).ok_or_else(|| DataError::Unknown { file: file.to_owned(), digest: *digest })
+    };
+    if let (Some((pictures, label)), [(file, digest)]) = (rows.reading.pictures(), &rows.files[..]) {
+        return match find(file, digest)? {
+            SourceBytes::Files(bundle) => pictures.decode(file, &bundle, digest, label),
+            _ => Err(DataError::malformed_with(file, "it is no folder", "run the data section again")),
+        };
+    }
     let files = rows
         .files
         .iter()
-        .map(|(file, digest)| {
-            let bytes = resolve(digest).ok_or_else(|| DataError::Unknown { file: file.clone(), digest: *digest })?;
-            Ok((file.clone(), bytes.read(file, digest)?))
-        })
+        .map(|(file, digest)| Ok((file.clone(), find(file, digest)?.read(file, digest)?)))
         .collect::<Result<Vec<_>, DataError>>()?;
-    let data = Arc::new(rows.reading.decode(&files)?);
-    *place = Arc::downgrade(&data);
-    Ok(data)
+    let data = rows.reading.decode(&files)?;
+    match rows.size {
+        Some(size) => data.resized(size),
+        None => Ok(data),
+    }
 }
 
 #[cfg(test)]

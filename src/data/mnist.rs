@@ -4,7 +4,7 @@
 
 use super::decoded::{Answers, Decoded, Values};
 use super::error::DataError;
-use super::facts::{DIGIT_NAMES, Description, Facts, Task};
+use super::facts::{DIGIT_NAMES, Description, Facts, Moments, Task};
 use super::idx;
 use super::source::{Part, Wanted};
 
@@ -19,13 +19,13 @@ pub(super) const TEST_ROWS: usize = 10_000;
 pub(super) const DESCRIPTION: Description = Description {
     name: "mnist",
     summary: "Handwritten digits, 28 x 28 pixels",
-    facts: facts(&DIGIT_NAMES),
+    facts: facts(&DIGIT_NAMES, Moments { mean: &[0.1307], std: &[0.3081] }),
     origin: "https://yann.lecun.com/exdb/mnist/",
     licence: "CC BY-SA 3.0",
 };
 
 /// The facts of any set in this form.
-pub(super) const fn facts(class_names: &'static [&'static str]) -> Facts {
+pub(super) const fn facts(class_names: &'static [&'static str], moments: Moments) -> Facts {
     Facts {
         task: Task::Classification,
         shape: Some(&[SIDE, SIDE]),
@@ -33,6 +33,7 @@ pub(super) const fn facts(class_names: &'static [&'static str]) -> Facts {
         train_rows: Some(TRAIN_ROWS),
         test_rows: Some(TEST_ROWS),
         class_names,
+        moments: Some(moments),
     }
 }
 

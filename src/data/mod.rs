@@ -12,6 +12,7 @@
 //! Adding a source: its file (facts, files, decoder), a variant of [`Source`] and of [`Reading`], a line in [`SOURCES`].
 
 mod boston;
+mod cifar;
 mod columns;
 mod config;
 mod csv;
@@ -21,6 +22,7 @@ mod error;
 mod facts;
 mod fashion_mnist;
 pub mod fetch;
+mod gtsrb;
 mod idx;
 mod inflate;
 mod load;
@@ -28,18 +30,23 @@ mod mnist;
 mod npz;
 mod numbers;
 mod parquet;
+mod picture;
+mod pictures;
 mod recipe;
+mod resize;
 mod scale;
 mod select;
 mod source;
 
+pub use cifar::Cifar;
 pub use columns::{Answer, Columns};
 pub use config::{DataConfig, Holdout, Limits, SplitName};
 pub use decoded::{Answers, Decoded, Values};
 pub use error::DataError;
-pub use facts::{Description, Facts, SOURCES, Task, describe};
+pub use facts::{Description, Facts, Moments, SOURCES, Task, describe};
 pub use load::{Resolve, Split, load};
 pub use npz::Arrays;
+pub use pictures::Pictures;
 pub use recipe::Recipe;
 pub use scale::Scale;
 pub use select::{Portion, Step};

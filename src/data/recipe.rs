@@ -42,6 +42,9 @@ pub(super) struct Rows {
     pub(super) files: Vec<(String, Digest)>,
     /// Which of their rows.
     pub(super) select: Vec<Step>,
+    /// Height and width that pictures are brought to, where they are not those of the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<[usize; 2]>,
 }
 
 impl Recipe {
@@ -106,7 +109,7 @@ fn rows(config: &DataConfig, split: SplitName, digests: &BTreeMap<String, Digest
             Ok((name.to_owned(), digest))
         })
         .collect::<Result<_, DataError>>()?;
-    Ok(Some(Rows { reading, files, select }))
+    Ok(Some(Rows { reading, files, select, size: config.resized() }))
 }
 
 /// The logical names of the files of a part, in the order they are decoded in.
@@ -114,7 +117,7 @@ fn file_names(config: &DataConfig, part: Part) -> Vec<&'static str> {
     if config.source.is_own_file() {
         return vec![if part == Part::Test && config.test_path.is_some() { "test-file" } else { "file" }];
     }
-    config.source.wanted(part).iter().map(|wanted| wanted.name).collect()
+    config.source.file_names(part)
 }
 
 #[cfg(test)]

@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use duress_cache::Digest;
+use duress_cache::{ContentHash as _, Digest};
 use serde::{Deserialize, Serialize};
 
+use super::cifar::Cifar;
 use super::columns::Columns;
 use super::decoded::Decoded;
 use super::error::DataError;
 use super::facts::{Description, SOURCES};
 use super::npz::Arrays;
-use super::{boston, csv, digits, fetch, mnist, npz, parquet};
+use super::pictures::{self, Bundle, Label, Pictures};
+use super::{boston, csv, digits, fetch, gtsrb, mnist, npz, parquet};
 
 /// Where data come from, with what must be said to read them.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +23,14 @@ pub enum Source {
     Mnist,
     /// Four IDX files of clothes.
     FashionMnist,
+    /// Photographs of 10 or 100 classes in binary files.
+    Cifar(Cifar),
+    /// Photographs of traffic signs in folders.
+    Gtsrb(Pictures),
     /// A table of house prices.
     Boston,
+    /// Pictures of one's own, a folder for each class.
+    Folder(Pictures),
     /// A `NumPy` archive.
     Npz {
         /// The arrays to train on.
@@ -56,8 +64,14 @@ pub enum Reading {
     Mnist(Part),
     /// The same for Fashion-MNIST.
     FashionMnist(Part),
+    /// Binary records of photographs.
+    Cifar(Cifar, Part),
+    /// Photographs of traffic signs.
+    Gtsrb(Part, Pictures),
     /// The Boston table.
     Boston,
+    /// Pictures in folders.
+    Folder(Pictures),
     /// Arrays of a `NumPy` archive.
     Npz(Arrays),
     /// Columns of a Parquet file.
@@ -80,6 +94,8 @@ pub struct SourceFile {
 pub enum SourceBytes {
     /// In a file.
     File(PathBuf),
+    /// In many files that are one source, each with its name within it.
+    Files(Bundle),
     /// In the program itself.
     Embedded(&'static [u8]),
 }
@@ -108,7 +124,28 @@ impl Source {
     /// The published set of that name, which needs nothing more to be said.
     #[must_use]
     pub fn published(name: &str) -> Option<Self> {
-        [Self::Digits, Self::Mnist, Self::FashionMnist, Self::Boston].into_iter().find(|source| source.name() == name)
+        let gtsrb = Self::Gtsrb(Pictures { size: [32, 32], grey: false, classes: None });
+        let cifar = [Self::Cifar(Cifar::Ten), Self::Cifar(Cifar::Hundred)];
+        let all = [Self::Digits, Self::Mnist, Self::FashionMnist, Self::Boston, gtsrb].into_iter().chain(cifar);
+        all.into_iter().find(|source| source.name() == name)
+    }
+
+    /// Whether rows hold codes of a known greatest; none where the file tells.
+    pub(super) fn holds_codes(&self) -> Option<bool> {
+        match self {
+            Self::Npz { .. } => None,
+            Self::Boston | Self::Parquet(_) | Self::Csv(_) => Some(false),
+            _ => Some(true),
+        }
+    }
+
+    /// How pictures of many sizes become rows, where the source holds such.
+    #[must_use]
+    pub fn pictures(&self) -> Option<&Pictures> {
+        match self {
+            Self::Gtsrb(pictures) | Self::Folder(pictures) => Some(pictures),
+            _ => None,
+        }
     }
 
     /// The name after `source =`.
@@ -118,7 +155,11 @@ impl Source {
             Self::Digits => "digits",
             Self::Mnist => "mnist",
             Self::FashionMnist => "fashion-mnist",
+            Self::Cifar(Cifar::Ten) => "cifar-10",
+            Self::Cifar(Cifar::Hundred) => "cifar-100",
+            Self::Gtsrb(_) => "gtsrb",
             Self::Boston => "boston",
+            Self::Folder(_) => "folder",
             Self::Npz { .. } => "npz",
             Self::Parquet(_) => "parquet",
             Self::Csv(_) => "csv",
@@ -137,7 +178,7 @@ impl Source {
     /// Whether files of the user's are read, which `path` must name, rather than a published set.
     #[must_use]
     pub fn is_own_file(&self) -> bool {
-        matches!(self, Self::Npz { .. } | Self::Parquet(_) | Self::Csv(_))
+        matches!(self, Self::Folder(_) | Self::Npz { .. } | Self::Parquet(_) | Self::Csv(_))
     }
 
     /// How `part` is decoded; none where the source has no such part. `test_file` says that a file of its own holds the
@@ -150,6 +191,9 @@ impl Source {
             Self::Digits | Self::Boston => return None,
             Self::Mnist => Reading::Mnist(part),
             Self::FashionMnist => Reading::FashionMnist(part),
+            Self::Cifar(which) => Reading::Cifar(*which, part),
+            Self::Gtsrb(pictures) => Reading::Gtsrb(part, pictures.clone()),
+            Self::Folder(pictures) => has_part.then(|| Reading::Folder(pictures.clone()))?,
             Self::Npz { test: Some(arrays), .. } if part == Part::Test => Reading::Npz(arrays.clone()),
             Self::Npz { train, .. } => has_part.then(|| Reading::Npz(train.clone()))?,
             Self::Parquet(columns) => has_part.then(|| Reading::Parquet(columns.clone()))?,
@@ -166,6 +210,10 @@ impl Source {
         roots: &DataRoots,
     ) -> Result<Vec<SourceFile>, DataError> {
         let folders = self.folders(path, roots);
+        if let Self::Gtsrb(_) = self {
+            let bytes = SourceBytes::Files(gtsrb::find(part, &folders)?.into());
+            return Ok(vec![SourceFile { name: gtsrb::name(part).to_owned(), bytes }]);
+        }
         self.wanted(part).into_iter().map(|wanted| self.find_one(&wanted, path, &folders, roots)).collect()
     }
 
@@ -173,19 +221,32 @@ impl Source {
         match self {
             Self::Digits => vec![Wanted { name: "digits", candidates: Vec::new(), embedded: Some(digits::BYTES) }],
             Self::Mnist | Self::FashionMnist => mnist::wanted(part),
+            Self::Cifar(which) => which.wanted(part),
             Self::Boston => boston::wanted(),
-            Self::Npz { .. } | Self::Parquet(_) | Self::Csv(_) => Vec::new(),
+            Self::Gtsrb(_) | Self::Folder(_) | Self::Npz { .. } | Self::Parquet(_) | Self::Csv(_) => Vec::new(),
         }
     }
 
-    /// Folders that may hold the set: the named one, else a folder of its name in each root (or torchvision's).
+    /// The logical names of the files of a part of a published set, in the order they are decoded in.
+    pub(super) fn file_names(&self, part: Part) -> Vec<&'static str> {
+        match self {
+            Self::Gtsrb(_) => vec![gtsrb::name(part)],
+            _ => self.wanted(part).iter().map(|wanted| wanted.name).collect(),
+        }
+    }
+
+    /// Folders that may hold the set: the named one, else a folder of its name in each root (or of the name that the
+    /// publishers or torchvision give it).
     fn folders(&self, path: Option<&Path>, roots: &DataRoots) -> Vec<PathBuf> {
-        let torchvision = match self {
+        let elsewhere = match self {
             Self::Mnist => Some("MNIST/raw"),
             Self::FashionMnist => Some("FashionMNIST/raw"),
+            Self::Cifar(which) => Some(which.folder()),
+            Self::Gtsrb(_) => Some("GTSRB"),
             _ => None,
         };
-        let names = [Some(self.name()), torchvision];
+        let nested = elsewhere.map(|folder| format!("{}/{folder}", self.name()));
+        let names = [Some(self.name()), elsewhere, nested.as_deref()];
         let inside = |root: &Path| names.iter().flatten().map(|name| root.join(name)).collect::<Vec<_>>();
         match path {
             Some(path) => {
@@ -220,11 +281,27 @@ impl Source {
         let name = self.name();
         let get = if fetch::set(name).is_some() {
             format!("run `duress data fetch {name}`, or write `path = \"...\"` with the folder that holds it")
-        } else {
+        } else if matches!(self, Self::Boston) {
             "write `path = \"...\"` with the file".to_owned()
+        } else {
+            "unpack the publishers' archive and write `path = \"...\"` with the folder that holds it".to_owned()
         };
         Err(DataError::Missing { data: name.into(), file: wanted.name.into(), looked: tried.collect(), fix: get })
     }
+}
+
+/// Finds a folder of the user's pictures, as [`find_own`] finds a file.
+pub(super) fn find_own_folder(data: &str, name: &str, path: &Path, roots: &DataRoots) -> Result<SourceFile, DataError> {
+    let tried: Vec<PathBuf> = std::iter::once(&roots.spec).chain(&roots.data).map(|root| root.join(path)).collect();
+    let Some(folder) = tried.iter().find(|path| path.is_dir()) else {
+        return Err(DataError::Missing {
+            data: data.to_owned(),
+            file: name.to_owned(),
+            looked: tried,
+            fix: "correct the path of the folder, which starts from the folder of the spec".to_owned(),
+        });
+    };
+    Ok(SourceFile { name: name.to_owned(), bytes: SourceBytes::Files(pictures::list(name, folder)?.into()) })
 }
 
 /// Finds a file of the user's: at `path` from the spec's folder, else in one of the data folders.
@@ -255,6 +332,10 @@ impl SourceBytes {
         let bytes = match self {
             Self::File(path) => std::fs::read(path).map_err(|cause| DataError::unreadable(file, path, cause))?,
             Self::Embedded(bytes) => bytes.to_vec(),
+            Self::Files(_) => {
+                let problem = "it is a folder where a file is expected";
+                return Err(DataError::malformed_with(file, problem, "run the data section again"));
+            }
         };
         let found = Digest::of_bytes(&bytes);
         if found == *digest {
@@ -270,6 +351,11 @@ impl SourceBytes {
     pub fn digest(&self, file: &str) -> Result<Digest, DataError> {
         match self {
             Self::Embedded(bytes) => Ok(Digest::of_bytes(bytes)),
+            Self::Files(files) => {
+                let hash =
+                    |(name, path): &(String, PathBuf)| Ok((name.clone(), Self::File(path.clone()).digest(name)?));
+                Ok(files.iter().map(hash).collect::<Result<Vec<_>, DataError>>()?.digest())
+            }
             Self::File(path) => std::fs::File::open(path)
                 .and_then(Digest::of_reader)
                 .map(|(digest, _)| digest)
@@ -279,6 +365,16 @@ impl SourceBytes {
 }
 
 impl Reading {
+    /// How pictures in many files are decoded and labelled; none for sources of other kinds.
+    pub(super) fn pictures(&self) -> Option<(&Pictures, &Label)> {
+        match self {
+            Self::Folder(pictures) => Some((pictures, &pictures::by_folder)),
+            Self::Gtsrb(Part::Train, pictures) => Some((pictures, &gtsrb::train_labels)),
+            Self::Gtsrb(Part::Test, pictures) => Some((pictures, &gtsrb::test_labels)),
+            _ => None,
+        }
+    }
+
     /// Decodes the files, each with its logical name.
     pub(super) fn decode(&self, files: &[(String, Vec<u8>)]) -> Result<Decoded, DataError> {
         let first = || {
@@ -289,6 +385,10 @@ impl Reading {
         };
         match self {
             Self::Mnist(part) | Self::FashionMnist(part) => mnist::decode(*part, files),
+            Self::Cifar(which, part) => which.decode(*part, files),
+            Self::Gtsrb(..) | Self::Folder(_) => {
+                Err(DataError::malformed_with("recipe", "it takes pictures for one file", "run the data section again"))
+            }
             Self::Digits => first().and_then(|(name, raw)| digits::decode(name, raw)),
             Self::Boston => first().and_then(|(name, raw)| boston::decode(name, raw)),
             Self::Npz(arrays) => first().and_then(|(name, raw)| npz::decode(name, raw, arrays)),
@@ -346,8 +446,10 @@ mod tests {
 
     #[test]
     fn every_source_is_described() {
-        for source in [Source::Digits, Source::Mnist, Source::FashionMnist, Source::Boston] {
-            assert_eq!(source.description().name, source.name());
+        let own = ["folder", "npz", "parquet", "csv"];
+        for description in SOURCES.iter().filter(|description| !own.contains(&description.name)) {
+            let source = Source::published(description.name).expect("published");
+            assert_eq!(source.description(), description);
             assert!(!source.is_own_file());
         }
         let own = Source::Csv(Columns::default());

@@ -40,6 +40,8 @@ artifact_types! {
 pub struct DataFact {
     /// Features of a sample.
     pub features: Option<usize>,
+    /// The shape of a sample, where it has one beyond its features: `[height, width]` or `[channels, height, width]`.
+    pub shape: Option<Vec<usize>>,
     /// Classes that labels come from; `None` for regression and where the data must be read to know.
     pub classes: Option<usize>,
     /// Whether the samples have numbers to fit instead of labels.

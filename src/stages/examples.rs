@@ -83,6 +83,7 @@ pub(crate) fn resolver(cx: &RunContext<'_>) -> impl Fn(&Digest) -> Option<Source
     |digest| {
         cx.source(digest).map(|location| match location {
             Location::File(path) => SourceBytes::File(path.clone()),
+            Location::Files(files) => SourceBytes::Files(files.clone()),
             Location::Embedded(bytes) => SourceBytes::Embedded(bytes),
         })
     }

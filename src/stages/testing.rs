@@ -53,7 +53,7 @@ pub(super) fn infer<T: FromSpec + Stage>(text: &str, features: usize) -> (Vec<Ou
     let network = Mlp::new(4, &[5, 5], 3, Activation::relu(), false).graph().expect("a network");
     let weights =
         Fact { artifact: "weights", columns: Vec::new(), metrics: Vec::new(), known: Some(Arc::new(network)) };
-    let data = DataFact { features: Some(features), classes: Some(3), regression: false, rows: Some(50) };
+    let data = DataFact { features: Some(features), classes: Some(3), rows: Some(50), ..DataFact::default() };
     let inputs = InputFacts { slots: vec![Some(weights), Some(data.split())] };
     let mut faults = Faults::new();
     let facts = stage.infer(&mut InferContext { inputs: &inputs, faults: &mut faults, table: &table });

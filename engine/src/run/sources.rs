@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use duress_cache::Digest;
+use duress_cache::{ContentHash as _, Digest};
 
 use crate::plan::Plan;
 use crate::stage::{HashedSource, Location, Source, SourceRoots};
@@ -65,21 +65,28 @@ fn hash_source(source: Source, files: &mut BTreeMap<PathBuf, Result<Digest, Stri
     let Source { name, location } = source;
     let digest = match &location {
         Location::Embedded(bytes) => Digest::of_bytes(bytes),
-        Location::File(path) => files
-            .entry(path.clone())
-            .or_insert_with(|| {
-                hash_file(path).map_err(|error| {
-                    format!(
-                        "could not read the source `{name}` at `{}`: {error}; check the path and its permissions",
-                        path.display()
-                    )
-                })
-            })
-            .clone()?,
+        Location::File(path) => hash_once(&name, path, files)?,
+        Location::Files(bundle) => {
+            let hashed = bundle.iter().map(|(inner, path)| Ok((inner.clone(), hash_once(&name, path, files)?)));
+            hashed.collect::<Result<Vec<_>, String>>()?.digest()
+        }
     };
     Ok(HashedSource { name, location, digest })
 }
 
-fn hash_file(path: &PathBuf) -> io::Result<Digest> {
+/// The digest of a file, hashed unless that was done before.
+fn hash_once(name: &str, path: &Path, files: &mut BTreeMap<PathBuf, Result<Digest, String>>) -> Result<Digest, String> {
+    let hash = || {
+        hash_file(path).map_err(|error| {
+            format!(
+                "could not read the source `{name}` at `{}`: {error}; check the path and its permissions",
+                path.display()
+            )
+        })
+    };
+    files.entry(path.to_owned()).or_insert_with(hash).clone()
+}
+
+fn hash_file(path: &Path) -> io::Result<Digest> {
     Digest::of_reader(File::open(path)?).map(|(digest, _)| digest)
 }

@@ -1,5 +1,7 @@
 //! How to train: length, optimiser, schedule, loss and regularisation.
 
+use super::augment::Augment;
+
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
@@ -162,6 +164,9 @@ pub struct TrainConfig {
     pub evaluate_every: Option<u64>,
     /// Whether to stop once the validation loss does not improve; the weights kept are then the best ones.
     pub early_stopping: Option<EarlyStopping>,
+    /// How rows that are pictures are changed at random before each update, and before they are attacked; `None` leaves
+    /// them as they are.
+    pub augment: Option<Augment>,
     /// Share of the perturbed examples in the loss: `(1 - share) loss(x) + share loss(x')`; 0 trains plainly.
     pub adversarial_share: f64,
     /// Probability that a unit of layer 0 (the input) to `depth` crashes to exactly 0, redrawn for each row and update,
@@ -183,6 +188,7 @@ impl Default for TrainConfig {
             seed: 0,
             evaluate_every: None,
             early_stopping: None,
+            augment: None,
             adversarial_share: 0.0,
             crash: Vec::new(),
         }

@@ -65,7 +65,12 @@ impl<'a> Course<'a> {
 
     /// Update number `step`, from 0, on `rows` of the data.
     pub(super) fn update(&mut self, step: u64, total: u64, rows: &[usize]) -> Result<(), TrainError> {
-        let own = self.data.select(rows);
+        let mut own = self.data.select(rows);
+        if let Some(augment) = self.config.augment {
+            for (x, row) in own.x.chunks_exact_mut(self.data.features).zip(rows) {
+                augment.apply(self.config.seed, step / self.per_epoch, *row, x);
+            }
+        }
         let outputs = self.learner.start().network.outputs();
         let mut targets = targets(&own, outputs, self.config.label_smoothing);
         let share = self.config.adversarial_share as f32;

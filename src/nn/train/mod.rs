@@ -3,12 +3,14 @@
 //! Which rows an update sees depends on the seed and the update's number alone; sums run in a fixed order. So the weights
 //! have the same bits for any number of threads. `update` counts true updates of the weights, short last batches included.
 
+mod augment;
 mod batches;
 mod config;
 mod course;
 
 use thiserror::Error;
 
+pub use self::augment::Augment;
 use self::batches::Batches;
 pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Schedule, TrainConfig};
 use self::course::{Course, correct, targets};
@@ -168,6 +170,8 @@ fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb:
         format!("data have {} features but the network reads {}; make them equal", data.features, network.inputs)
     } else if !config.crash.is_empty() && config.crash.len() != network.depth() + 1 {
         format!("crash has {} probabilities; give one for the input and each layer", config.crash.len())
+    } else if let Some(shape) = config.augment.map(|augment| augment.shape).filter(|s| !covers(*s, data.features)) {
+        format!("pictures of {shape:?} are no rows of {} features; give the shape of the data", data.features)
     } else if config.adversarial_share > 0.0 && (!can_perturb || data.targets.is_some()) {
         "adversarial training needs an attack and class labels; set its share to 0 or supply them".to_owned()
     } else if data.targets.is_some() {
@@ -184,6 +188,11 @@ fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb:
         return Ok(());
     };
     Err(TrainError::Unfit(problem))
+}
+
+/// Whether a picture of `shape` has as many values as a row.
+fn covers(shape: [usize; 3], features: usize) -> bool {
+    shape.iter().try_fold(1, |product: usize, &side| product.checked_mul(side)) == Some(features)
 }
 
 /// The mean loss over all rows of `data` on their plain labels, and the share that is classified correctly.

@@ -9,7 +9,7 @@ use duress_engine::{choice, config};
 
 use duress_cache::Tree;
 
-use crate::data::{self, Answer, Arrays, Columns, DataConfig, Holdout, Limits, Portion};
+use crate::data::{self, Answer, Arrays, Cifar, Columns, DataConfig, Holdout, Limits, Pictures, Portion};
 
 config! {
     /// A data set: where it comes from, which rows are trained on, validated on and tested on, how values are scaled.
@@ -33,6 +33,12 @@ config! {
         /// The most rows a split may have, for all splits or for each: `5_000` or `{ train = 5_000, test = 1_000 }`. The
         /// first rows are kept.
         limit: Option<LimitKeys>,
+        /// Pixels that the sides of pictures are brought to, one number or `[height, width]`, as Pillow's bilinear filter
+        /// makes them. Needed for a `folder`; 32 for `gtsrb` unless written; otherwise pictures stay as they are.
+        [unit = "pixels"]
+        size: Option<OneOrMany<Count>>,
+        /// Whether the colours of a `folder` or of `gtsrb` are mixed to grey.
+        grey: bool = false,
         /// How values are scaled. By default codes (grey levels) are divided by their greatest, so that they are between 0
         /// and 1, and measurements stay. Epsilons are in units of the scaled data.
         scale: Option<ScaleKeys>,
@@ -70,8 +76,16 @@ choice! {
         "mnist" => Mnist,
         /// Pictures of clothes of 28 x 28 pixels, 60 000 and 10 000.
         "fashion-mnist" => FashionMnist,
+        /// Photographs of ten classes, 32 x 32 pixels in colour, 50 000 and 10 000.
+        "cifar-10" => Cifar10,
+        /// Photographs of a hundred classes, 32 x 32 pixels in colour, 50 000 and 10 000.
+        "cifar-100" => Cifar100,
+        /// Photographs of 43 German traffic signs, in colour and of any size.
+        "gtsrb" => Gtsrb,
         /// Housing values, 506 rows of 13 features: regression.
         "boston" => Boston,
+        /// Pictures of your own (PNG, JPEG, PPM), a folder for each class.
+        "folder" => Folder,
         /// Arrays of a numpy archive of your own.
         "npz" => Npz,
         /// A Parquet table of your own.
@@ -248,6 +262,7 @@ impl Data {
                     Limits { train: limit(each.train), validation: limit(each.validation), test: limit(each.test) }
                 }
             },
+            size: self.size().filter(|_| !matches!(self.source, SourceWord::Gtsrb | SourceWord::Folder)),
             scale: match &self.scale {
                 None => data::Scale::Auto,
                 Some(ScaleKeys::Word(ScaleWord::Unit)) => data::Scale::Unit,
@@ -266,6 +281,11 @@ impl Data {
             SourceWord::Digits => data::Source::Digits,
             SourceWord::Mnist => data::Source::Mnist,
             SourceWord::FashionMnist => data::Source::FashionMnist,
+            SourceWord::Cifar10 => data::Source::Cifar(Cifar::Ten),
+            SourceWord::Cifar100 => data::Source::Cifar(Cifar::Hundred),
+            SourceWord::Gtsrb => data::Source::Gtsrb(self.pictures([32, 32], None)),
+            // A size of zero, which is a fault, stands for none.
+            SourceWord::Folder => data::Source::Folder(self.pictures([0, 0], self.classes.map(Count::size))),
             SourceWord::Boston => data::Source::Boston,
             SourceWord::Npz => {
                 let arrays = |x: &Option<String>, y: &Option<String>, default: (&str, &str)| Arrays {
@@ -284,6 +304,20 @@ impl Data {
         }
     }
 
+    /// Height and width; a list of other than one or two numbers counts as zeros, which are a fault.
+    fn size(&self) -> Option<[usize; 2]> {
+        let size = self.size.as_ref()?;
+        Some(match size.0[..] {
+            [side] => [side.size(); 2],
+            [height, width] => [height.size(), width.size()],
+            _ => [0, 0],
+        })
+    }
+
+    fn pictures(&self, size: [usize; 2], classes: Option<usize>) -> Pictures {
+        Pictures { size: self.size().unwrap_or(size), grey: self.grey, classes }
+    }
+
     fn table_columns(&self) -> Columns {
         let answer = match &self.target {
             Some(target) => Answer::Targets(target.0.clone()),
@@ -300,13 +334,15 @@ impl Data {
     }
 
     /// The keys that the source must be one of these to have.
-    pub(super) fn reserved(&self) -> [Reserved; 10] {
-        use SourceWord::{Csv, Npz, Parquet};
+    pub(super) fn reserved(&self) -> [Reserved; 11] {
+        use SourceWord::{Csv, Folder, Gtsrb, Npz, Parquet};
         const OWN: &[SourceWord] = &[Npz, Parquet, Csv];
+        const COUNTED: &[SourceWord] = &[Folder, Npz, Parquet, Csv];
         const TABLE: &[SourceWord] = &[Parquet, Csv];
         [
             ("features", self.features.is_some(), OWN),
-            ("classes", self.classes.is_some(), OWN),
+            ("classes", self.classes.is_some(), COUNTED),
+            ("grey", self.grey, &[Folder, Gtsrb]),
             ("columns", self.columns.is_some(), TABLE),
             ("label", self.label.is_some(), TABLE),
             ("target", self.target.is_some(), TABLE),

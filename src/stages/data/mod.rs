@@ -44,6 +44,7 @@ impl Stage for Data {
         let config = self.meaning();
         let fact = |rows: Option<usize>| DataFact {
             features: config.features(),
+            shape: config.shape(),
             classes: config.classes(),
             regression: config.task() != Task::Classification,
             rows,
@@ -71,6 +72,7 @@ impl Stage for Data {
             name: file.name,
             location: match file.bytes {
                 SourceBytes::File(path) => Location::File(path),
+                SourceBytes::Files(files) => Location::Files(files),
                 SourceBytes::Embedded(bytes) => Location::Embedded(bytes),
             },
         };
@@ -179,6 +181,7 @@ fn tree(config: &DataConfig) -> Tree {
     put("limit.train", limit.train.map(integer));
     put("limit.validation", limit.validation.filter(|_| config.has(SplitName::Validation)).map(integer));
     put("limit.test", limit.test.filter(|_| config.has(SplitName::Test)).map(integer));
+    put("size", config.resized().map(|size| Tree::List(size.map(integer).to_vec())));
     put("scale", Some(scale_tree(&config.resolved_scale())));
     Tree::Map(keys)
 }
@@ -198,7 +201,12 @@ fn reading_tree(reading: &Reading) -> Option<Tree> {
         Tree::map([(key, answer), ("columns", features), ("classes", classes), ("features", count(columns.width))])
     };
     match reading {
-        Reading::Digits | Reading::Mnist(_) | Reading::FashionMnist(_) | Reading::Boston => None,
+        Reading::Digits | Reading::Mnist(_) | Reading::FashionMnist(_) | Reading::Cifar(..) | Reading::Boston => None,
+        Reading::Gtsrb(_, pictures) | Reading::Folder(pictures) => Some(Tree::map([
+            ("size", Tree::List(pictures.size.map(|side| Tree::Integer(side as i64)).to_vec())),
+            ("grey", Tree::Bool(pictures.grey)),
+            ("classes", count(pictures.classes)),
+        ])),
         Reading::Parquet(table) | Reading::Csv(table) => Some(columns(table)),
         Reading::Npz(arrays) => Some(Tree::map([
             ("x", text(&arrays.x)),

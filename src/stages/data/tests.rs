@@ -123,6 +123,59 @@ fn a_broken_file_fails_the_data_section_and_a_missing_one_says_where_it_was_look
 }
 
 #[test]
+fn the_shape_of_pictures_is_known_at_plan_time() {
+    let known = |text: &str| {
+        let (facts, faults) = infer(text);
+        assert!(faults.is_empty(), "{faults:?}");
+        let known = facts[0].fact.detail::<DataFact>().expect("known").clone();
+        (known.shape.expect("pictures"), known.features, known.classes)
+    };
+    assert_eq!(known("source = \"cifar-10\""), (vec![3, 32, 32], Some(3072), Some(10)));
+    assert_eq!(known("source = \"cifar-100\"").2, Some(100));
+    assert_eq!(known("source = \"mnist\"\nsize = 32"), (vec![32, 32], Some(1024), Some(10)));
+    assert_eq!(known("source = \"gtsrb\"\nsize = [50, 40]"), (vec![3, 50, 40], Some(6000), Some(43)));
+    assert_eq!(known("source = \"gtsrb\"\ngrey = true").0, [1, 32, 32]);
+    assert_eq!(known("source = \"folder\"\npath = \"a\"\nsize = 8"), (vec![3, 8, 8], Some(192), None));
+    let fault = |text: &str| infer(text).1.join("; ");
+    assert!(fault("source = \"folder\"\npath = \"a\"").contains("`size` must be one or two numbers"));
+    assert!(fault("source = \"mnist\"\nsize = [1, 2, 3]").contains("`size` must be one or two numbers"));
+    assert!(fault("source = \"boston\"\nsize = 8").contains("are no pictures"));
+    assert!(fault("source = \"mnist\"\ngrey = true").contains("`grey` has no use for `mnist`"));
+    let mnist = |keys: &str| key::<Data>(&format!("source = \"mnist\"\n{keys}"));
+    assert_eq!(mnist("size = 28"), mnist(""), "the size that pictures have anyway changes nothing");
+    assert_ne!(mnist("size = 32"), mnist(""));
+}
+
+#[test]
+fn a_folder_of_pictures_is_one_source_whose_names_and_bytes_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, level: u8| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("inside")).expect("made");
+        std::fs::write(path, [b"P5 2 2 255\n", &[level; 4][..]].concat()).expect("written");
+    };
+    let roots = SourceRoots { spec: folder.path().into(), data: Vec::new() };
+    let train = |roots: &SourceRoots| {
+        let keys = "source = \"folder\"\npath = \"train\"\ntest_path = \"test\"\nsize = 2";
+        tables(keys, roots.clone()).expect("runs")
+    };
+    for (name, level) in [("train/cat/1.pgm", 1), ("train/dog/2.pgm", 2), ("test/cat/3.pgm", 3), ("test/dog/4.pgm", 4)]
+    {
+        put(name, level);
+    }
+    let before = train(&roots);
+    assert_eq!(before, train(&roots));
+    put("train/dog/2.pgm", 9);
+    let changed = train(&roots);
+    assert_ne!(before["train"], changed["train"]);
+    assert_eq!(before["test"], changed["test"]);
+    std::fs::rename(folder.path().join("train/dog"), folder.path().join("train/ant")).expect("renamed");
+    assert_ne!(changed["train"], train(&roots)["train"]);
+    let missing = tables("source = \"folder\"\npath = \"nowhere\"\nsize = 2", roots).expect_err("no folder");
+    assert!(missing.contains("find the file `file` of folder"), "{missing}");
+}
+
+#[test]
 fn a_split_that_is_not_there_is_a_fault_of_whoever_reads_it() {
     let text = "[study]\nname = \"s\"\n[data.x]\nsource = \"digits\"\n[model.m]\nhidden = []\n\
         [stage.t]\nkind = \"train\"\nmodel = \"m\"\ndata = \"x\"\nepochs = 1\n\

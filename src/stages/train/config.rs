@@ -346,6 +346,7 @@ impl Train {
             seed: self.seed.0,
             evaluate_every: self.evaluate_every.map(|every| every.0),
             early_stopping: self.early_stopping.map(stopping),
+            augment: None,
             adversarial_share: self.adversarial.as_ref().map_or(0.0, |keys| keys.share.0),
             crash,
         }
