@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const FIXTURES: [&str; 9] = [
+const FIXTURES: [&str; 10] = [
     "tiny.pt",
     "types.pt",
     "tiny-legacy.pt",
@@ -53,6 +53,7 @@ const FIXTURES: [&str; 9] = [
     "odd.npz",
     "tiny.h5",
     "tiny.onnx",
+    "idioms.onnx",
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -95,7 +96,10 @@ fn survive(count: u64) {
             let before = HELD.get();
             PEAK.set(before);
             let start = Instant::now();
-            let outcome = catch_unwind(AssertUnwindSafe(|| files::read(&path)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let _ = files::import_with_graph(&path);
+                files::read(&path)
+            }));
             slowest = slowest.max(start.elapsed());
             let outcome = outcome.unwrap_or_else(|_| panic!("{name} {index}: a panic"));
             read += u64::from(outcome.is_ok());
@@ -116,7 +120,49 @@ fn damaged_files_of_every_format_are_survived() {
 }
 
 #[test]
-#[ignore = "45 000 files take a while"]
+#[ignore = "50 000 files take a while"]
 fn thousands_of_damaged_files_of_every_format_are_survived() {
     survive(5000);
+}
+
+/// A message of protocol buffers: fields of bytes.
+fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut raw = Vec::new();
+    for &(number, content) in fields {
+        raw.push(number << 3 | 2);
+        let mut length = content.len();
+        while length >= 0x80 {
+            raw.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        raw.push(length as u8);
+        raw.extend(content);
+    }
+    raw
+}
+
+#[test]
+fn a_graph_that_doubles_a_constant_forty_times_is_refused() {
+    let mut graph: Vec<(u8, Vec<u8>)> = Vec::new();
+    let ints: Vec<u8> = message(&[(1, &[16]), (7, &[1; 16]), (8, b"c0")]).into_iter().chain([0x10, 7]).collect();
+    graph.push((5, ints));
+    for step in 0..40 {
+        let (from, to) = (format!("c{step}"), format!("c{}", step + 1));
+        graph.push((1, message(&[(1, from.as_bytes()), (1, from.as_bytes()), (2, to.as_bytes()), (4, b"Concat")])));
+    }
+    let dimensions = message(&[(1, &[0x08, 1]), (1, &[0x08, 4])]);
+    let shape = message(&[(1, &message(&[(2, &dimensions)]))]);
+    graph.push((11, message(&[(1, b"x"), (2, &shape)])));
+    graph.push((12, message(&[(1, b"c40")])));
+    let fields: Vec<(u8, &[u8])> = graph.iter().map(|(number, content)| (*number, content.as_slice())).collect();
+    let mut model = vec![0x08, 8];
+    model.extend(message(&[(7, &message(&fields))]));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doubling.onnx");
+    std::fs::write(&path, &model).unwrap();
+    let before = HELD.get();
+    PEAK.set(before);
+    let error = files::import_with_graph(&path).unwrap_err().to_string();
+    assert!(error.contains("repeats constants"), "{error}");
+    assert!(PEAK.get() - before < 8 << 20, "{} bytes", PEAK.get() - before);
 }

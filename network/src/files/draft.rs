@@ -1,6 +1,6 @@
 //! A network under translation from a file: faults are gathered rather than stopping at the first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Fault;
 use crate::graph::{Network, Node};
@@ -23,14 +23,15 @@ pub(super) struct Known {
 pub(super) struct Draft {
     input: Shape,
     nodes: Vec<Node>,
-    names: BTreeSet<String>,
+    /// The number to try next for each name that is taken.
+    names: BTreeMap<String, usize>,
     tensors: Vec<Tensor>,
     problems: Vec<String>,
 }
 
 impl Draft {
     pub(super) fn new(input: Shape) -> Self {
-        Self { input, nodes: Vec::new(), names: BTreeSet::new(), tensors: Vec::new(), problems: Vec::new() }
+        Self { input, nodes: Vec::new(), names: BTreeMap::new(), tensors: Vec::new(), problems: Vec::new() }
     }
 
     /// The network's input.
@@ -49,11 +50,14 @@ impl Draft {
     }
 
     /// A name that no node has: `wanted`, or that with a number.
-    pub(super) fn free_name(&self, wanted: &str) -> String {
+    pub(super) fn free_name(&mut self, wanted: &str) -> String {
         let wanted = if wanted.is_empty() { "layer" } else { wanted };
-        let numbered = (2_usize..).map(|number| format!("{wanted}.{number}"));
-        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
-        names.find(|name| !self.names.contains(name)).unwrap_or_default()
+        let Some(mut number) = self.names.get(wanted).copied() else { return wanted.to_owned() };
+        while self.names.contains_key(&format!("{wanted}.{number}")) {
+            number += 1;
+        }
+        self.names.insert(wanted.to_owned(), number + 1);
+        format!("{wanted}.{number}")
     }
 
     /// Adds a node; parameters are added by [`Draft::parameter`] under the name of the node, which is free.
@@ -76,7 +80,7 @@ impl Draft {
             }
         };
         let inputs = inputs.iter().map(|known| known.value).collect();
-        self.names.insert(name.to_owned());
+        self.names.entry(name.to_owned()).or_insert(2);
         self.nodes.push(Node { name: name.to_owned(), op, inputs });
         Known { value: self.nodes.len(), shape, guessed }
     }
@@ -93,8 +97,9 @@ impl Draft {
         }
         self.prune(output.value);
         let network = Network::new(self.input, self.nodes).map_err(|error| Fault::Graph(vec![error.to_string()]))?;
-        let known = |tensor: &Tensor| network.parameters().iter().any(|parameter| parameter.name == tensor.name);
-        self.tensors.retain(known);
+        let known: BTreeSet<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+        self.tensors.retain(|tensor| known.contains(tensor.name.as_str()));
+        drop(known);
         Ok((network, self.tensors))
     }
 

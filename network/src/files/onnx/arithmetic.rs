@@ -33,6 +33,9 @@ pub(super) fn translate<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Res
         }
         ("Add" | "Sum" | "Mul", [x], &[constant]) | ("Sub" | "Div", [x], &[constant @ 1]) => {
             let (shape, values) = graph.weights(node, constant)?;
+            if values.len() == 1 {
+                graph.charge(channels(x))?;
+            }
             let spread = match spread(x, &shape, values) {
                 Some(spread) => spread,
                 None if x.guessed => return Ok(x.clone()),
@@ -47,10 +50,18 @@ pub(super) fn translate<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Res
     }
 }
 
+/// The index along which channels or features lie.
+fn axis(x: &Known) -> usize {
+    if x.shape.len() == 3 { 0 } else { x.shape.len().saturating_sub(1) }
+}
+
+fn channels(x: &Known) -> usize {
+    x.shape.get(axis(x)).copied().unwrap_or(0)
+}
+
 /// How a constant of `shape` lies along `x` by the rules of broadcasting, which align shapes at their ends.
 fn spread(x: &Known, shape: &[usize], values: Vec<f32>) -> Option<Spread> {
-    let axis = if x.shape.len() == 3 { 0 } else { x.shape.len().checked_sub(1)? };
-    let channels = x.shape[axis];
+    let (axis, channels) = (axis(x), channels(x));
     if values.len() == 1 {
         return Some(Spread::Channels(vec![values[0]; channels]));
     }

@@ -1,5 +1,7 @@
 //! Nodes that compute constants, folded: exporters write shapes and transposed weights as little programs.
 
+use std::rc::Rc;
+
 use super::import::{Translation, Value, text};
 use super::model::{Constant, Node};
 use super::settings::Settings;
@@ -8,15 +10,17 @@ use crate::files::layout::permute;
 /// How many examples a batch has is not known; this stands for it in shapes, where ONNX reads it as "as before".
 const BATCH: i64 = 0;
 
+type Folded<'a> = Result<Constant<'a>, String>;
+
 /// The constant that `node` gives, or `None` where it reads what layers compute (but for the shape of that).
 pub(super) fn fold<'a>(
     translation: &Translation<'a>,
     node: &Node<'a>,
     settings: &Settings<'_, 'a>,
-) -> Option<Result<Constant<'a>, String>> {
+) -> Option<Result<Rc<Constant<'a>>, String>> {
     match node.op.as_str() {
-        "Constant" => return Some(constant(settings)),
-        "Shape" => return Some(shape(translation, node, settings)),
+        "Constant" => return Some(constant(settings).map(Rc::new)),
+        "Shape" => return Some(shape(translation, node, settings).map(Rc::new)),
         _ => {}
     }
     let mut inputs = Vec::with_capacity(node.inputs.len());
@@ -26,39 +30,39 @@ pub(super) fn fold<'a>(
             _ => return None,
         }
     }
-    match (node.op.as_str(), inputs.as_slice()) {
-        ("Identity" | "Cast", [input]) => {
-            settings.int("to", 0);
-            Some(Ok((*input).clone()))
-        }
-        ("Gather", [list, index]) => Some(gather(list, index, settings)),
+    if let ("Identity" | "Cast", [input]) = (node.op.as_str(), inputs.as_slice()) {
+        settings.int("to", 0);
+        return Some(Ok(Rc::clone(input)));
+    }
+    // Every constant made here is as large as those that it is made of, or as the indices that pick from them.
+    let made = inputs.iter().fold(0_usize, |sum, input| sum.saturating_add(input.len()));
+    let folded = match (node.op.as_str(), inputs.as_slice()) {
+        ("Gather", [list, index]) => translation.charge(made).and_then(|()| gather(list, index, settings)),
         ("Unsqueeze" | "Squeeze", [list, ..]) => {
             settings.ints("axes");
-            Some(list.integers().map_err(text).map(|ints| Constant::of_ints_like(ints, node.op == "Unsqueeze")))
+            let list = translation.charge(made).and_then(|()| list.integers().map_err(text));
+            list.map(|ints| Constant::of_ints_like(ints, node.op == "Unsqueeze"))
         }
         ("Concat", lists) => {
             settings.int("axis", 0);
-            let joined = lists.iter().map(|list| list.integers().map_err(text)).collect::<Result<Vec<_>, _>>();
-            Some(joined.map(|lists| Constant::of_ints(lists.concat())))
+            let lists = translation.charge(made).map(|()| lists.iter().map(|list| list.integers().map_err(text)));
+            lists.and_then(Iterator::collect).map(|lists: Vec<_>| Constant::of_ints(lists.concat()))
         }
-        ("Reshape", [array, shape]) => Some(reshape(array, shape)),
-        ("Transpose", [array]) => Some(transpose(array, settings)),
-        _ => None,
-    }
+        ("Reshape", [array, shape]) => translation.charge(made).and_then(|()| reshape(array, shape)),
+        ("Transpose", [array]) => translation.charge(made).and_then(|()| transpose(array, settings)),
+        _ => return None,
+    };
+    Some(folded.map(Rc::new))
 }
 
-fn constant<'a>(settings: &Settings<'_, 'a>) -> Result<Constant<'a>, String> {
+fn constant<'a>(settings: &Settings<'_, 'a>) -> Folded<'a> {
     let tensor = settings.tensor("value").cloned();
     let number = settings.number("value_float").map(|number| Constant::of_floats(vec![], vec![number]));
     let ints = settings.ints("value_ints").map(|ints| Constant::of_ints(ints.to_vec()));
     tensor.or(number).or(ints).ok_or_else(|| "has no `value` of numbers".to_owned())
 }
 
-fn shape<'a>(
-    translation: &Translation<'a>,
-    node: &Node<'a>,
-    settings: &Settings<'_, 'a>,
-) -> Result<Constant<'a>, String> {
+fn shape<'a>(translation: &Translation<'a>, node: &Node<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
     let known = translation.computed(node, 0)?;
     let shape: Vec<i64> = [BATCH].into_iter().chain(known.shape.iter().map(|&extent| extent as i64)).collect();
     let place =
@@ -67,7 +71,7 @@ fn shape<'a>(
     Ok(Constant::of_ints(shape.get(start..end).unwrap_or_default().to_vec()))
 }
 
-fn gather<'a>(list: &Constant<'a>, index: &Constant<'a>, settings: &Settings<'_, 'a>) -> Result<Constant<'a>, String> {
+fn gather<'a>(list: &Constant<'a>, index: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
     settings.require("axis", 0, 0)?;
     let (list, places) = (list.integers().map_err(text)?, index.integers().map_err(text)?);
     let pick = |&at: &i64| {
@@ -79,7 +83,7 @@ fn gather<'a>(list: &Constant<'a>, index: &Constant<'a>, settings: &Settings<'_,
     Ok(Constant::of_ints_like(picked, !index.shape.is_empty()))
 }
 
-fn reshape<'a>(array: &Constant<'a>, shape: &Constant<'a>) -> Result<Constant<'a>, String> {
+fn reshape<'a>(array: &Constant<'a>, shape: &Constant<'a>) -> Folded<'a> {
     let (extents, values) = (array.extents().map_err(text)?, array.values().map_err(text)?);
     let wanted = shape.integers().map_err(text)?;
     let shape =
@@ -87,7 +91,7 @@ fn reshape<'a>(array: &Constant<'a>, shape: &Constant<'a>) -> Result<Constant<'a
     Ok(Constant::of_floats(shape, values))
 }
 
-fn transpose<'a>(array: &Constant<'a>, settings: &Settings<'_, 'a>) -> Result<Constant<'a>, String> {
+fn transpose<'a>(array: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
     let (extents, values) = (array.extents().map_err(text)?, array.values().map_err(text)?);
     let axes: Vec<usize> = match settings.ints("perm") {
         None => (0..extents.len()).rev().collect(),

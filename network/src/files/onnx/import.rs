@@ -1,6 +1,8 @@
 //! An ONNX graph as a network: nodes in order, constants as parameters, everything that is not understood listed at once.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::model::{Constant, Graph, Model, Node, ValueInfo};
 use super::settings::Settings;
@@ -16,8 +18,11 @@ pub(super) enum Value<'a> {
     /// What a layer computes.
     Computed(Known),
     /// A constant.
-    Constant(Constant<'a>),
+    Constant(Rc<Constant<'a>>),
 }
+
+/// A network's numbers may be this many times those of its file, which fit in four bytes each.
+const COPIES: usize = 4;
 
 /// A graph under translation.
 #[derive(Debug)]
@@ -29,14 +34,16 @@ pub(super) struct Translation<'a> {
     readers: BTreeMap<String, usize>,
     /// Vectors under the image of one pixel that ONNX makes of them, by the number of that image.
     pub(super) pooled: BTreeMap<usize, Known>,
+    /// Numbers that constants and parameters may still take: a small file can use one constant in many places.
+    left: Cell<usize>,
     /// Names of nodes by operators that are not known.
     unsupported: BTreeMap<String, Vec<String>>,
 }
 
-/// The network and its parameters.
-pub(super) fn network(model: Model<'_>) -> Result<(Network, Vec<Tensor>), Fault> {
+/// The network and its parameters, of a file of `bytes`.
+pub(super) fn network(model: Model<'_>, bytes: usize) -> Result<(Network, Vec<Tensor>), Fault> {
     let graph = model.graph.ok_or_else(|| Fault::malformed("it has no graph"))?;
-    let mut translation = Translation::new(&graph, model.opset)?;
+    let mut translation = Translation::new(&graph, model.opset, bytes)?;
     for node in &graph.nodes {
         translation.node(node);
     }
@@ -44,10 +51,10 @@ pub(super) fn network(model: Model<'_>) -> Result<(Network, Vec<Tensor>), Fault>
 }
 
 impl<'a> Translation<'a> {
-    fn new(graph: &Graph<'a>, opset: i64) -> Result<Self, Fault> {
+    fn new(graph: &Graph<'a>, opset: i64, bytes: usize) -> Result<Self, Fault> {
         let constants = graph.initialisers.iter();
         let mut values: BTreeMap<String, Value<'a>> =
-            constants.map(|constant| (constant.name.clone(), Value::Constant(constant.clone()))).collect();
+            constants.map(|constant| (constant.name.clone(), Value::Constant(Rc::new(constant.clone())))).collect();
         let inputs: Vec<&ValueInfo> = graph.inputs.iter().filter(|input| !values.contains_key(&input.name)).collect();
         let [input] = inputs[..] else {
             let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
@@ -66,7 +73,8 @@ impl<'a> Translation<'a> {
             *readers.entry(name.clone()).or_insert(0) += 1;
         }
         let (pooled, unsupported) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { draft, opset, values, readers, pooled, unsupported })
+        let left = Cell::new(bytes.saturating_mul(COPIES).saturating_add(1 << 16));
+        Ok(Self { draft, opset, values, readers, pooled, left, unsupported })
     }
 
     fn node(&mut self, node: &Node<'a>) {
@@ -167,7 +175,7 @@ impl<'a> Translation<'a> {
     pub(super) fn constant(&self, node: &Node<'a>, index: usize) -> Result<Option<&Constant<'a>>, String> {
         match self.input(node, index)? {
             None => Ok(None),
-            Some(Value::Constant(constant)) => Ok(Some(constant)),
+            Some(Value::Constant(constant)) => Ok(Some(constant.as_ref())),
             Some(Value::Computed(_)) => Err(format!("computes input {index}, which must be constant")),
         }
     }
@@ -175,7 +183,16 @@ impl<'a> Translation<'a> {
     /// The shape and numbers of input `index`, which must be constant.
     pub(super) fn weights(&self, node: &Node<'a>, index: usize) -> Result<(Vec<usize>, Vec<f32>), String> {
         let constant = self.constant(node, index)?.ok_or_else(|| format!("lacks input {index}"))?;
-        Ok((constant.extents().map_err(text)?, constant.values().map_err(text)?))
+        let values = constant.values().map_err(text)?;
+        self.charge(values.len())?;
+        Ok((constant.extents().map_err(text)?, values))
+    }
+
+    /// Fails where `count` more numbers are more than the file can honestly need.
+    pub(super) fn charge(&self, count: usize) -> Result<(), String> {
+        let left = self.left.get().checked_sub(count);
+        self.left.set(left.ok_or("repeats constants to more numbers than the file can need; store them apart")?);
+        Ok(())
     }
 
     /// Whether `name` is read once, so that what gives it may be changed.
@@ -189,7 +206,7 @@ impl<'a> Translation<'a> {
     }
 
     /// A free name for the layer of `node`: that of its weight without `.weight`, else its own.
-    pub(super) fn name(&self, node: &Node<'a>) -> String {
+    pub(super) fn name(&mut self, node: &Node<'a>) -> String {
         let module = node.inputs.get(1).and_then(|name| name.strip_suffix(".weight"));
         let own = if node.name.is_empty() { node.outputs.first() } else { Some(&node.name) };
         let own = || own.map(|name| name.trim_start_matches('/').replace('/', ".")).unwrap_or_default();

@@ -43,6 +43,6 @@ pub(super) fn read(raw: &[u8]) -> Result<Contents, Fault> {
 pub(super) fn network(raw: &[u8]) -> Result<(Network, Vec<Tensor>, BTreeMap<String, String>), Fault> {
     let mut model = Model::read(raw).map_err(Fault::Malformed)?;
     let notes = std::mem::take(&mut model.notes).into_iter().collect();
-    let (network, tensors) = import::network(model)?;
+    let (network, tensors) = import::network(model, raw.len())?;
     Ok((network, tensors, notes))
 }

@@ -248,6 +248,12 @@ impl<'a> Constant<'a> {
         Self { shape: shape.into_iter().map(|extent| extent as i64).collect(), data_type: 1, floats, ..Self::default() }
     }
 
+    /// How many numbers it holds, whatever its shape claims.
+    pub(super) fn len(&self) -> usize {
+        // Raw numbers take a byte at least.
+        self.raw.map_or(0, <[u8]>::len).max(self.floats.len()).max(self.ints.len()).max(self.doubles.len())
+    }
+
     fn element(&self) -> Result<Element, Fault> {
         Ok(match self.data_type {
             1 => Element::F32,

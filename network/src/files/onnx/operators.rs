@@ -284,7 +284,10 @@ fn gemm<'a>(graph: &mut Translation<'a>, node: &Node<'a>, settings: &Settings<'_
     let bias = match bias {
         None => None,
         Some((_, values)) if values.len() == shape[0] => Some(values),
-        Some((_, values)) if values.len() == 1 => Some(vec![values[0]; shape[0]]),
+        Some((_, values)) if values.len() == 1 => {
+            graph.charge(shape[0])?;
+            Some(vec![values[0]; shape[0]])
+        }
         Some((other, _)) => return Err(format!("adds a constant of shape {other:?} to {} features", shape[0])),
     };
     // Factors of 1, the rule, change no bit.
