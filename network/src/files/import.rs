@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::Fault;
+use super::export::NETWORK;
 use super::layout::permute;
 use super::mismatch::{Mismatch, Misshapen, Named};
 use super::names::NameMap;
-use super::{Contents, FileError, Format, content, keras, onnx, read, recognise};
+use super::{Contents, FileError, Format, content, keras, onnx, read, recognise, safetensors};
 use crate::graph::Network;
 use crate::op::Op;
 use crate::tensor::Tensor;
@@ -62,7 +63,7 @@ pub fn import(path: &Path, network: &Network, names: &NameMap) -> Result<Importe
     Ok(Imported { weights, format, ignored, softmax_removed: false, metadata })
 }
 
-/// Reads a network and its weights from a file that describes both: ONNX, or Keras HDF5.
+/// Reads a network and its weights from a file that describes both: ONNX, Keras HDF5, or safetensors that this program wrote.
 ///
 /// # Errors
 /// As [`read`]; where the format holds weights alone; and where the file's graph needs what this program lacks, of which
@@ -73,19 +74,32 @@ pub fn import_with_graph(path: &Path) -> Result<Imported, FileError> {
     let (network, tensors, metadata) = match format {
         Format::Onnx => onnx::network(&raw),
         Format::Keras => keras::network(raw),
-        Format::Safetensors | Format::PyTorch | Format::Npz => Err(Fault::Unsupported(
-            "holds weights without a network".into(),
-            "name the architecture, or export the model as ONNX",
-        )),
+        Format::Safetensors => described(&raw),
+        Format::PyTorch | Format::Npz => Err(weights_alone()),
     }
     .map_err(|fault| fault.of(path, format))?;
-    let (network, softmax_removed) = without_softmax(network);
+    // A network that this program described is taken as it is.
+    let (network, softmax_removed) =
+        if format == Format::Safetensors { (network, false) } else { without_softmax(network) };
     let mut tensors: Vec<_> = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     if format == Format::Keras {
         reorder_flattened(&network, &mut tensors);
     }
     let weights = weigh(path, format, &network, tensors)?;
     Ok(Imported { weights, format, ignored: Vec::new(), softmax_removed, metadata })
+}
+
+/// The network and the tensors of a safetensors file that this program wrote.
+fn described(raw: &[u8]) -> Result<(Network, Vec<Tensor>, BTreeMap<String, String>), Fault> {
+    let Contents { tensors, mut metadata } = safetensors::read(raw)?;
+    let network = metadata.remove(NETWORK).ok_or_else(weights_alone)?;
+    let network = serde_json::from_str(&network).map_err(Fault::malformed)?;
+    Ok((network, tensors, metadata))
+}
+
+fn weights_alone() -> Fault {
+    let fix = "name the architecture, or export the model as ONNX";
+    Fault::Unsupported("holds weights without a network".into(), fix)
 }
 
 /// The network up to its logits, and whether a softmax followed them.

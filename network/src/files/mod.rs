@@ -6,6 +6,7 @@
 mod draft;
 mod element;
 mod error;
+mod export;
 mod format;
 mod hdf5;
 mod import;
@@ -25,6 +26,7 @@ use std::path::Path;
 use error::Fault;
 
 pub use error::FileError;
+pub use export::{arrays_to_npz, export, to_bytes};
 pub use format::Format;
 pub use import::{Imported, import, import_with_graph};
 pub use mismatch::{Mismatch, Misshapen, Named};

@@ -1,7 +1,7 @@
 //! Inference by the definitions, in double precision: slow, short, and sharing no code with what it checks.
 
 use duress_network::Activation;
-use duress_network::op::Op;
+use duress_network::op::{Nonlinearity, Op, Step};
 use duress_network::weights::Weights;
 
 /// The network's output for one example.
@@ -23,13 +23,10 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
     let x = inputs[0];
     let channel_len = if shape.len() == 3 { shape[1] * shape[2] } else { 1 };
     match op {
-        Op::Linear(linear) => (0..linear.outputs)
-            .map(|o| {
-                let row = &parameters[0][o * x.len()..(o + 1) * x.len()];
-                let bias = if linear.bias { parameters[1][o] } else { 0.0 };
-                row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias
-            })
-            .collect(),
+        Op::Linear(linear) => {
+            let bias = linear.bias.then(|| parameters[1].as_slice());
+            x.chunks(shape[shape.len() - 1]).flat_map(|x| affine(&parameters[0], bias, x)).collect()
+        }
         Op::Conv2d(conv) => {
             let (out_group, in_group) = (conv.outputs / conv.groups, shape[0] / conv.groups);
             windows(output, |o, at, visit| {
@@ -59,20 +56,26 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
             });
             sum / count
         }),
-        Op::BatchNorm(norm) => per_channel(x, channel_len, |c, x| {
+        Op::BatchNorm(norm) => per_channel(x, shape, |c, x| {
             (x - parameters[2][c]) / (parameters[3][c] + norm.eps).sqrt() * parameters[0][c] + parameters[1][c]
         }),
-        Op::ScaleShift(op) => per_channel(x, channel_len, |c, x| {
+        Op::ScaleShift(op) => per_channel(x, shape, |c, x| {
             let scaled = if op.scale { x * parameters[0][c] } else { x };
             if op.shift { scaled + parameters[usize::from(op.scale)][c] } else { scaled }
         }),
-        Op::Normalise(op) => per_channel(x, channel_len, |c, x| {
+        Op::Normalise(op) => per_channel(x, shape, |c, x| {
             let pick = |values: &[f64]| values[if values.len() == 1 { 0 } else { c }];
             (x - pick(&op.mean)) / pick(&op.std)
         }),
         Op::Activation(function) => x.iter().map(|&x| activation(*function, x)).collect(),
-        Op::GlobalAvgPool => x.chunks(channel_len).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect(),
-        Op::Flatten | Op::Reshape(_) | Op::Dropout(_) => x.to_vec(),
+        Op::GlobalAvgPool if shape.len() == 3 => {
+            x.chunks(channel_len).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect()
+        }
+        Op::GlobalAvgPool => {
+            let mean = |feature| x.iter().skip(feature).step_by(shape[1]).sum::<f64>() / shape[0] as f64;
+            (0..shape[1]).map(mean).collect()
+        }
+        Op::Flatten | Op::Reshape(_) | Op::Dropout(_) | Op::Crash(_) => x.to_vec(),
         Op::Add => (0..x.len()).map(|i| inputs.iter().map(|input| input[i]).sum()).collect(),
         Op::Concat => inputs.concat(),
         Op::Position => x.iter().zip(&parameters[0]).map(|(x, w)| x + w).collect(),
@@ -83,12 +86,36 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
                 None => 0.0,
             })
         }
-        Op::Softmax => {
-            let exponentials: Vec<f64> = x.iter().map(|x| x.exp()).collect();
-            let sum: f64 = exponentials.iter().sum();
-            exponentials.iter().map(|e| e / sum).collect()
-        }
-        other => panic!("no definition of {}", other.name()),
+        Op::Softmax => x.chunks(shape[shape.len() - 1]).flat_map(softmax).collect(),
+        Op::Tokens => (0..channel_len).flat_map(|p| (0..shape[0]).map(move |c| x[c * channel_len + p])).collect(),
+        Op::Select(select) => match select.step {
+            Step::First => x[..shape[1]].to_vec(),
+            Step::Last => x[x.len() - shape[1]..].to_vec(),
+        },
+        Op::LayerNorm(norm) => x
+            .chunks(shape[shape.len() - 1])
+            .flat_map(|x| {
+                let mean = x.iter().sum::<f64>() / x.len() as f64;
+                let var = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+                let place = x.iter().zip(&parameters[0]).zip(&parameters[1]);
+                place.map(|((x, w), b)| (x - mean) / (var + norm.eps).sqrt() * w + b).collect::<Vec<_>>()
+            })
+            .collect(),
+        Op::Rnn(rnn) => recurrent(x, shape[1], parameters, (rnn.hidden, rnn.layers), |sums, _| {
+            let f = |x: &f64| if rnn.nonlinearity == Nonlinearity::Tanh { x.tanh() } else { x.max(0.0) };
+            sums.iter().map(f).collect()
+        }),
+        Op::Lstm(lstm) => recurrent(x, shape[1], parameters, (lstm.hidden, lstm.layers), |sums, cell| {
+            let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            let gate = |which: usize, at: usize| sums[which * lstm.hidden + at];
+            (0..lstm.hidden)
+                .map(|at| {
+                    cell[at] = sigmoid(gate(1, at)) * cell[at] + sigmoid(gate(0, at)) * gate(2, at).tanh();
+                    sigmoid(gate(3, at)) * cell[at].tanh()
+                })
+                .collect()
+        }),
+        Op::Attention(op) => attention(x, shape[1], op.heads, parameters),
     }
 }
 
@@ -134,8 +161,68 @@ fn visit(
     }
 }
 
-fn per_channel(x: &[f64], channel_len: usize, f: impl Fn(usize, f64) -> f64) -> Vec<f64> {
-    x.iter().enumerate().map(|(i, &x)| f(i / channel_len, x)).collect()
+fn per_channel(x: &[f64], shape: &[usize], f: impl Fn(usize, f64) -> f64) -> Vec<f64> {
+    let channel = |i: usize| if shape.len() == 3 { i / (shape[1] * shape[2]) } else { i % shape[shape.len() - 1] };
+    x.iter().enumerate().map(|(i, &x)| f(channel(i), x)).collect()
+}
+
+/// `W x + b`.
+fn affine(weight: &[f64], bias: Option<&[f64]>, x: &[f64]) -> Vec<f64> {
+    let products = weight.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>());
+    products.enumerate().map(|(o, product)| product + bias.map_or(0.0, |bias| bias[o])).collect()
+}
+
+fn softmax(x: &[f64]) -> Vec<f64> {
+    let exponentials: Vec<f64> = x.iter().map(|x| x.exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|e| e / sum).collect()
+}
+
+/// Recurrent layers: `step` makes the next state of the sums of each gate, keeping what it needs besides.
+fn recurrent(
+    x: &[f64],
+    features: usize,
+    parameters: &[Vec<f64>],
+    (hidden, layers): (usize, usize),
+    step: impl Fn(&[f64], &mut Vec<f64>) -> Vec<f64>,
+) -> Vec<f64> {
+    let (mut x, mut features) = (x.to_vec(), features);
+    for parameters in parameters.chunks(parameters.len() / layers) {
+        let (mut state, mut cell) = (vec![0.0; hidden], vec![0.0; hidden]);
+        let mut states = Vec::new();
+        for x in x.chunks(features) {
+            let of_input = affine(&parameters[0], parameters.get(2).map(Vec::as_slice), x);
+            let of_state = affine(&parameters[1], parameters.get(3).map(Vec::as_slice), &state);
+            let sums: Vec<f64> = of_input.iter().zip(of_state).map(|(a, b)| a + b).collect();
+            state = step(&sums, &mut cell);
+            states.extend(&state);
+        }
+        (x, features) = (states, hidden);
+    }
+    x
+}
+
+fn attention(x: &[f64], features: usize, heads: usize, parameters: &[Vec<f64>]) -> Vec<f64> {
+    let width = features / heads;
+    let rows: Vec<Vec<f64>> = x.chunks(features).map(|x| affine(&parameters[0], Some(&parameters[1]), x)).collect();
+    let part = |row: usize, which: usize, head: usize| &rows[row][which * features + head * width..][..width];
+    let mut mixed = Vec::new();
+    for row in 0..rows.len() {
+        let mut seen = vec![0.0; features];
+        for head in 0..heads {
+            let scores: Vec<f64> = (0..rows.len())
+                .map(|other| part(row, 0, head).iter().zip(part(other, 1, head)).map(|(q, k)| q * k).sum::<f64>())
+                .map(|product| product / (width as f64).sqrt())
+                .collect();
+            for (other, share) in softmax(&scores).into_iter().enumerate() {
+                for (at, v) in part(other, 2, head).iter().enumerate() {
+                    seen[head * width + at] += share * v;
+                }
+            }
+        }
+        mixed.extend(affine(&parameters[2], Some(&parameters[3]), &seen));
+    }
+    mixed
 }
 
 fn activation(function: Activation, x: f64) -> f64 {
@@ -160,6 +247,7 @@ fn activation(function: Activation, x: f64) -> f64 {
         Activation::Softplus => (1.0 + x.exp()).ln(),
         Activation::RectifiedPower { power } => x.max(0.0).powf(power),
         Activation::Clip { low, high } => x.clamp(low, high),
-        other => panic!("no definition of {other:?}"),
+        Activation::Identity => x,
+        Activation::Gelu => x * 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2),
     }
 }

@@ -2,11 +2,13 @@
 
 mod arithmetic;
 mod constants;
+mod export;
 mod import;
 mod model;
 mod operators;
 mod settings;
 mod wire;
+mod writer;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,8 @@ use super::error::Fault;
 use crate::graph::Network;
 use crate::tensor::Tensor;
 use model::Model;
+
+pub(super) use export::write;
 
 /// Whether the bytes are a model: nothing marks one but that it reads as one, with a graph.
 pub(super) fn looks_like_a_model(raw: &[u8]) -> bool {

@@ -148,7 +148,7 @@ impl<'a> Value<'a> {
 }
 
 /// A message under construction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Message {
     raw: Vec<u8>,
 }

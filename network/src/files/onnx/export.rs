@@ -1,0 +1,317 @@
+//! A network as an ONNX graph for inference, operation by operation (onnx.proto3, operator sets 17 and 20).
+
+use super::wire::Message;
+use super::writer::{Writer, float, int, ints, strings};
+use crate::activation::Activation;
+use crate::files::layout::permute;
+use crate::graph::Node;
+use crate::op::{AvgPool, BatchNorm, Conv2d, Linear, MaxPool, Nonlinearity, Normalise, Op, ScaleShift, Window};
+use crate::tensor::Tensor;
+use crate::weights::Weights;
+
+/// The bytes of a model with the graph of `weights`.
+pub(in crate::files) fn write(weights: &Weights) -> Vec<u8> {
+    let network = weights.network();
+    let mut writer = Writer::new(network);
+    for (index, node) in network.nodes().iter().enumerate() {
+        let inputs: Vec<String> = node.inputs.iter().map(|&input| writer.value(network, input)).collect();
+        let shape = &network.shapes()[node.inputs[0]];
+        let layer = Layer { node, inputs, shape, output: &network.shapes()[index + 1], tensors: weights.of(index + 1) };
+        layer.write(&mut writer);
+    }
+    writer.finish(network)
+}
+
+/// A node with what it reads and owns.
+struct Layer<'a> {
+    node: &'a Node,
+    inputs: Vec<String>,
+    /// The shape of its first input, for one example.
+    shape: &'a [usize],
+    output: &'a [usize],
+    tensors: &'a [Tensor],
+}
+
+impl Layer<'_> {
+    fn write(&self, to: &mut Writer) {
+        let x = self.inputs[0].as_str();
+        match &self.node.op {
+            Op::Linear(linear) => self.linear(to, linear),
+            Op::Conv2d(convolution) => self.convolution(to, convolution),
+            Op::BatchNorm(norm) => self.batch_norm(to, norm),
+            Op::Activation(function) => self.activation(to, *function),
+            Op::MaxPool(pool) => self.max_pool(to, pool),
+            Op::AvgPool(pool) => self.average_pool(to, pool),
+            Op::GlobalAvgPool if self.shape.len() == 3 => {
+                let pixel = to.node("GlobalAveragePool", &[x], &self.part("pixel"), vec![]);
+                self.node(to, "Flatten", &[&pixel], vec![]);
+            }
+            Op::GlobalAvgPool => self.mean_of_steps(to),
+            Op::Flatten => self.node(to, "Flatten", &[x], vec![]),
+            Op::Reshape(_) => {
+                let extents = self.output.iter().map(|&extent| extent as i64);
+                let shape = to.ints(&self.part("shape"), &[-1].into_iter().chain(extents).collect::<Vec<_>>());
+                self.node(to, "Reshape", &[x, &shape], vec![]);
+            }
+            Op::Tokens => {
+                let shape = to.ints(&self.part("shape"), &[0, self.shape[0] as i64, -1]);
+                let rows = to.node("Reshape", &[x, &shape], &self.part("rows"), vec![]);
+                self.node(to, "Transpose", &[&rows], vec![ints("perm", &[0, 2, 1])]);
+            }
+            Op::Add => self.node(to, "Sum", &self.all(), vec![]),
+            Op::Concat => self.node(to, "Concat", &self.all(), vec![int("axis", 1)]),
+            Op::ShortcutA(shortcut) => {
+                let before = shortcut.channels_before(self.shape[0]);
+                self.shortcut(to, shortcut.stride, before, shortcut.channels - self.shape[0] - before);
+            }
+            Op::Dropout(_) | Op::Crash(_) => self.node(to, "Identity", &[x], vec![]),
+            Op::Normalise(normalise) => self.normalise(to, normalise),
+            Op::ScaleShift(op) => self.scale_shift(to, op),
+            Op::LayerNorm(norm) => {
+                let [weight, bias] = [0, 1].map(|index| to.tensor(&self.tensors[index]));
+                let eps = float("epsilon", norm.eps as f32);
+                self.node(to, "LayerNormalization", &[x, &weight, &bias], vec![int("axis", -1), eps]);
+            }
+            Op::Attention(attention) => self.attention(to, attention.heads),
+            Op::Rnn(rnn) => {
+                let name = if rnn.nonlinearity == Nonlinearity::Tanh { "Tanh" } else { "Relu" };
+                self.recurrent(to, "RNN", rnn.hidden, rnn.layers, &[0], vec![strings("activations", &[name])]);
+            }
+            // PyTorch's gates are i, f, g, o; those of ONNX are i, o, f, c, its c being g.
+            Op::Lstm(lstm) => self.recurrent(to, "LSTM", lstm.hidden, lstm.layers, &[0, 3, 1, 2], vec![]),
+            Op::Softmax => self.node(to, "Softmax", &[x], vec![int("axis", -1)]),
+            Op::Select(select) => {
+                let index = to.scalar_int(&self.part("step"), select.index(self.shape[0]) as i64);
+                self.node(to, "Gather", &[x, &index], vec![int("axis", 1)]);
+            }
+            Op::Position => {
+                let weight = to.tensor(&self.tensors[0]);
+                self.node(to, "Add", &[x, &weight], vec![]);
+            }
+        }
+    }
+
+    /// The node that gives the layer's output.
+    fn node(&self, to: &mut Writer, op: &str, inputs: &[&str], attributes: Vec<Message>) {
+        to.node(op, inputs, &self.node.name, attributes);
+    }
+
+    /// The name of something within the layer.
+    fn part(&self, name: &str) -> String {
+        format!("{}/{name}", self.node.name)
+    }
+
+    fn all(&self) -> Vec<&str> {
+        self.inputs.iter().map(String::as_str).collect()
+    }
+
+    fn linear(&self, to: &mut Writer, linear: &Linear) {
+        let x = self.inputs[0].as_str();
+        if self.shape.len() == 1 {
+            let weights: Vec<String> = self.tensors.iter().map(|tensor| to.tensor(tensor)).collect();
+            let inputs: Vec<&str> = [x].into_iter().chain(weights.iter().map(String::as_str)).collect();
+            return self.node(to, "Gemm", &inputs, vec![int("transB", 1)]);
+        }
+        let product = if linear.bias { self.part("product") } else { self.node.name.clone() };
+        self.product(to, x, &self.tensors[0], &product);
+        if linear.bias {
+            let bias = to.tensor(&self.tensors[1]);
+            self.node(to, "Add", &[&product, &bias], vec![]);
+        }
+    }
+
+    /// `x` times the transposed `weight`, step by step of a sequence.
+    fn product(&self, to: &mut Writer, x: &str, weight: &Tensor, output: &str) {
+        let (rows, columns) = (weight.shape[0], weight.shape[1]);
+        let values = permute(&weight.shape, &weight.values, &[1, 0]);
+        let transposed = to.floats(&format!("{}.transposed", weight.name), &[columns, rows], &values);
+        to.node("MatMul", &[x, &transposed], output, vec![]);
+    }
+
+    fn convolution(&self, to: &mut Writer, convolution: &Conv2d) {
+        let weights: Vec<String> = self.tensors.iter().map(|tensor| to.tensor(tensor)).collect();
+        let inputs: Vec<&str> =
+            [self.inputs[0].as_str()].into_iter().chain(weights.iter().map(String::as_str)).collect();
+        let mut attributes = window(&convolution.window());
+        attributes.push(ints("dilations", &convolution.dilation));
+        attributes.push(int("group", convolution.groups as i64));
+        self.node(to, "Conv", &inputs, attributes);
+    }
+
+    fn batch_norm(&self, to: &mut Writer, norm: &BatchNorm) {
+        let tensors: Vec<String> = self.tensors.iter().map(|tensor| to.tensor(tensor)).collect();
+        let inputs: Vec<&str> =
+            [self.inputs[0].as_str()].into_iter().chain(tensors.iter().map(String::as_str)).collect();
+        let attributes = vec![float("epsilon", norm.eps as f32), float("momentum", (1.0 - norm.momentum) as f32)];
+        self.node(to, "BatchNormalization", &inputs, attributes);
+    }
+
+    fn max_pool(&self, to: &mut Writer, pool: &MaxPool) {
+        self.node(to, "MaxPool", &[&self.inputs[0]], window(&pool.window()));
+    }
+
+    fn average_pool(&self, to: &mut Writer, pool: &AvgPool) {
+        let mut attributes = window(&pool.window());
+        attributes.push(int("count_include_pad", i64::from(pool.count_include_pad)));
+        self.node(to, "AveragePool", &[&self.inputs[0]], attributes);
+    }
+
+    /// The mean over the steps of a sequence, as a product: its operator takes axes differently from set to set.
+    fn mean_of_steps(&self, to: &mut Writer) {
+        let steps = self.shape[0];
+        let row = to.floats(&self.part("row"), &[1, steps], &vec![1.0; steps]);
+        let sum = to.node("MatMul", &[&row, &self.inputs[0]], &self.part("sum"), vec![]);
+        let count = to.floats(&self.part("count"), &[], &[steps as f32]);
+        let mean = to.node("Div", &[&sum, &count], &self.part("mean"), vec![]);
+        self.node(to, "Flatten", &[&mean], vec![]);
+    }
+
+    /// Every `stride`-th row and column, then channels of zeros before and after.
+    fn shortcut(&self, to: &mut Writer, stride: usize, before: usize, after: usize) {
+        let stride = stride as i64;
+        let [start, end, axes, step] =
+            [("start", [0; 2]), ("end", [i64::MAX; 2]), ("axes", [2, 3]), ("step", [stride; 2])]
+                .map(|(name, values)| to.ints(&self.part(name), &values));
+        let inputs = [self.inputs[0].as_str(), &start, &end, &axes, &step];
+        let kept = to.node("Slice", &inputs, &self.part("kept"), vec![]);
+        let pads = to.ints(&self.part("pads"), &[0, before as i64, 0, 0, 0, after as i64, 0, 0]);
+        self.node(to, "Pad", &[&kept, &pads], vec![]);
+    }
+
+    /// A constant that lies along the channels or features of the input.
+    fn along_channels(&self, to: &mut Writer, name: &str, values: &[f32]) -> String {
+        let image = self.shape.len() == 3 && values.len() > 1;
+        let shape = if image { vec![values.len(), 1, 1] } else { vec![values.len()] };
+        to.floats(name, &shape, values)
+    }
+
+    fn normalise(&self, to: &mut Writer, normalise: &Normalise) {
+        let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
+        let mean = self.along_channels(to, &self.part("mean"), &narrow(&normalise.mean));
+        let std = self.along_channels(to, &self.part("std"), &narrow(&normalise.std));
+        let centred = to.node("Sub", &[&self.inputs[0], &mean], &self.part("centred"), vec![]);
+        self.node(to, "Div", &[&centred, &std], vec![]);
+    }
+
+    fn scale_shift(&self, to: &mut Writer, op: &ScaleShift) {
+        let mut x = self.inputs[0].clone();
+        if op.scale {
+            let weight = self.along_channels(to, &self.tensors[0].name, &self.tensors[0].values);
+            let output = if op.shift { self.part("scaled") } else { self.node.name.clone() };
+            x = to.node("Mul", &[&x, &weight], &output, vec![]);
+        }
+        if let Some(bias) = self.tensors.last().filter(|_| op.shift) {
+            let bias = self.along_channels(to, &bias.name, &bias.values);
+            self.node(to, "Add", &[&x, &bias], vec![]);
+        }
+    }
+
+    fn activation(&self, to: &mut Writer, function: Activation) {
+        let x = self.inputs[0].as_str();
+        let number = |to: &mut Writer, name: &str, value: f64| to.floats(&self.part(name), &[], &[value as f32]);
+        match function {
+            Activation::Identity => self.node(to, "Identity", &[x], vec![]),
+            Activation::Relu { slope: 1.0 } => self.node(to, "Relu", &[x], vec![]),
+            Activation::Relu { slope } => {
+                let positive = to.node("Relu", &[x], &self.part("positive"), vec![]);
+                let slope = number(to, "slope", slope);
+                self.node(to, "Mul", &[&positive, &slope], vec![]);
+            }
+            Activation::LeakyRelu { slope } => self.node(to, "LeakyRelu", &[x], vec![float("alpha", slope as f32)]),
+            Activation::Sigmoid { gain: 1.0 } => self.node(to, "Sigmoid", &[x], vec![]),
+            Activation::Sigmoid { gain } => {
+                let gain = number(to, "gain", gain);
+                let steep = to.node("Mul", &[x, &gain], &self.part("steep"), vec![]);
+                self.node(to, "Sigmoid", &[&steep], vec![]);
+            }
+            Activation::Tanh => self.node(to, "Tanh", &[x], vec![]),
+            Activation::Softplus => self.node(to, "Softplus", &[x], vec![]),
+            Activation::Elu { alpha } => self.node(to, "Elu", &[x], vec![float("alpha", alpha as f32)]),
+            Activation::RectifiedPower { power } => {
+                let positive = to.node("Relu", &[x], &self.part("positive"), vec![]);
+                let power = number(to, "power", power);
+                self.node(to, "Pow", &[&positive, &power], vec![]);
+            }
+            Activation::Gelu => {
+                to.need_opset(20);
+                self.node(to, "Gelu", &[x], vec![]);
+            }
+            Activation::Clip { low, high } => {
+                let (low, high) = (number(to, "low", low), number(to, "high", high));
+                self.node(to, "Clip", &[x, &low, &high], vec![]);
+            }
+        }
+    }
+
+    fn attention(&self, to: &mut Writer, heads: usize) {
+        let (steps, features) = (self.shape[0] as i64, self.shape[1] as i64);
+        let [in_weight, in_bias, out_weight, out_bias] = self.tensors else { return };
+        self.product(to, &self.inputs[0], in_weight, &self.part("projected"));
+        let bias = to.tensor(in_bias);
+        let all = to.node("Add", &[&self.part("projected"), &bias], &self.part("qkv"), vec![]);
+        let widths = to.ints(&self.part("widths"), &[features; 3]);
+        let parts = ["q", "k", "v"].map(|name| self.part(name));
+        to.node_of_many("Split", &[&all, &widths], &parts, vec![int("axis", 2)]);
+        let split = to.ints(&self.part("split"), &[0, steps, heads as i64, features / heads as i64]);
+        let [q, k, v] = [[0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]].map(|axes| ints("perm", &axes));
+        let by_head: Vec<String> = parts
+            .iter()
+            .zip([q, k, v])
+            .map(|(part, axes)| {
+                let split = to.node("Reshape", &[part, &split], &format!("{part}.split"), vec![]);
+                to.node("Transpose", &[&split], &format!("{part}.heads"), vec![axes])
+            })
+            .collect();
+        let scores = to.node("MatMul", &[&by_head[0], &by_head[1]], &self.part("scores"), vec![]);
+        let root = to.floats(&self.part("root"), &[], &[(self.shape[1] as f32 / heads as f32).sqrt()]);
+        let scaled = to.node("Div", &[&scores, &root], &self.part("scaled"), vec![]);
+        let shares = to.node("Softmax", &[&scaled], &self.part("shares"), vec![int("axis", -1)]);
+        let seen = to.node("MatMul", &[&shares, &by_head[2]], &self.part("seen"), vec![]);
+        let steps_first = to.node("Transpose", &[&seen], &self.part("by_step"), vec![ints("perm", &[0, 2, 1, 3])]);
+        let joined = to.ints(&self.part("joined"), &[0, steps, features]);
+        let context = to.node("Reshape", &[&steps_first, &joined], &self.part("context"), vec![]);
+        self.product(to, &context, out_weight, &self.part("mixed"));
+        let bias = to.tensor(out_bias);
+        self.node(to, "Add", &[&self.part("mixed"), &bias], vec![]);
+    }
+
+    /// Recurrent layers; `gates` is the order of ONNX's gates among `PyTorch`'s.
+    fn recurrent(
+        &self,
+        to: &mut Writer,
+        op: &str,
+        hidden: usize,
+        layers: usize,
+        gates: &[usize],
+        mut more: Vec<Message>,
+    ) {
+        let steps_first = ints("perm", &[1, 0, 2]);
+        let mut x = to.node("Transpose", &[&self.inputs[0]], &self.part("steps"), vec![steps_first.clone()]);
+        let axis = to.ints(&self.part("direction"), &[1]);
+        more.push(int("hidden_size", hidden as i64));
+        let per_layer = self.tensors.len() / layers;
+        for (layer, tensors) in self.tensors.chunks(per_layer).enumerate() {
+            let reorder = |tensor: &Tensor| {
+                let gate = tensor.values.len() / gates.len();
+                gates.iter().flat_map(|&at| &tensor.values[at * gate..(at + 1) * gate]).copied().collect::<Vec<f32>>()
+            };
+            let mut inputs = vec![x];
+            for tensor in &tensors[..2] {
+                let shape: Vec<usize> = [1].into_iter().chain(tensor.shape.iter().copied()).collect();
+                inputs.push(to.floats(&tensor.name, &shape, &reorder(tensor)));
+            }
+            if let [_, _, of_input, of_state] = tensors {
+                let both = [reorder(of_input), reorder(of_state)].concat();
+                inputs.push(to.floats(&self.part(&format!("bias{layer}")), &[1, both.len()], &both));
+            }
+            let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+            let states = to.node(op, &inputs, &self.part(&format!("states{layer}")), more.clone());
+            x = to.node("Squeeze", &[&states, &axis], &self.part(&format!("layer{layer}")), vec![]);
+        }
+        self.node(to, "Transpose", &[&x], vec![steps_first]);
+    }
+}
+
+fn window(window: &Window) -> Vec<Message> {
+    vec![ints("kernel_shape", &window.kernel), ints("strides", &window.stride), ints("pads", &window.padding)]
+}
