@@ -87,7 +87,7 @@ fn recognise_archive(content: &[u8]) -> Result<Format, String> {
     if holds(&|name| name == "model.weights.h5") {
         return Err("a `.keras` archive: call `model.save(\"model.h5\")`".into());
     }
-    if holds(&|name| name.ends_with(".npy")) || names.is_empty() {
+    if holds(&|name| name.strip_suffix(".npy").is_some()) || names.is_empty() {
         return Ok(Format::Npz);
     }
     Err("a zip archive without arrays".into())

@@ -29,6 +29,14 @@ pub struct Imported {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// A network as a file describes it, and the tensors of the file.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) network: Network,
+    pub(super) tensors: Vec<Tensor>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
 /// What `PyTorch`'s batch normalisation counts and this program does not.
 const COUNTER: &str = "num_batches_tracked";
 
@@ -71,7 +79,7 @@ pub fn import(path: &Path, network: &Network, names: &NameMap) -> Result<Importe
 pub fn import_with_graph(path: &Path) -> Result<Imported, FileError> {
     let raw = content(path)?;
     let format = recognise(path, &raw)?;
-    let (network, tensors, metadata) = match format {
+    let Described { network, tensors, metadata } = match format {
         Format::Onnx => onnx::network(&raw),
         Format::Keras => keras::network(raw),
         Format::Safetensors => described(&raw),
@@ -90,11 +98,11 @@ pub fn import_with_graph(path: &Path) -> Result<Imported, FileError> {
 }
 
 /// The network and the tensors of a safetensors file that this program wrote.
-fn described(raw: &[u8]) -> Result<(Network, Vec<Tensor>, BTreeMap<String, String>), Fault> {
+fn described(raw: &[u8]) -> Result<Described, Fault> {
     let Contents { tensors, mut metadata } = safetensors::read(raw)?;
     let network = metadata.remove(NETWORK).ok_or_else(weights_alone)?;
     let network = serde_json::from_str(&network).map_err(Fault::malformed)?;
-    Ok((network, tensors, metadata))
+    Ok(Described { network, tensors, metadata })
 }
 
 fn weights_alone() -> Fault {

@@ -38,7 +38,7 @@ mod tests {
         let values: Vec<f32> = (0_u8..24).map(f32::from).collect();
         let permuted = permute(&shape, &values, &[2, 0, 1]);
         for (i, j, k) in (0..2).flat_map(|i| (0..3).flat_map(move |j| (0..4).map(move |k| (i, j, k)))) {
-            assert_eq!(permuted[(k * 2 + i) * 3 + j], values[(i * 3 + j) * 4 + k]);
+            assert_eq!(permuted[(k * 2 + i) * 3 + j].to_bits(), values[(i * 3 + j) * 4 + k].to_bits());
         }
         assert_eq!(permute(&[], &[5.0], &[]), [5.0]);
         assert!(permute(&[0, 3], &[], &[1, 0]).is_empty());

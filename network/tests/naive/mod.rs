@@ -1,11 +1,13 @@
 //! Inference by the definitions, in double precision: slow, short, and sharing no code with what it checks.
 
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
 use duress_network::Activation;
 use duress_network::op::{Nonlinearity, Op, Step};
 use duress_network::weights::Weights;
 
 /// The network's output for one example.
-pub fn outputs(weights: &Weights, image: &[f32]) -> Vec<f64> {
+pub(crate) fn outputs(weights: &Weights, image: &[f32]) -> Vec<f64> {
     let network = weights.network();
     let mut values: Vec<Vec<f64>> = vec![image.iter().map(|&x| f64::from(x)).collect()];
     for (index, node) in network.nodes().iter().enumerate() {

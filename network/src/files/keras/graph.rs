@@ -34,7 +34,7 @@ pub(super) fn network(config: &str) -> Result<Network, Fault> {
     let layers: Vec<Layer<'_>> = layers.as_array().into_iter().flatten().map(Layer::read).collect();
     let input = layers
         .iter()
-        .find_map(|layer| layer.input_shape())
+        .find_map(Layer::input_shape)
         .ok_or_else(|| Fault::Graph(vec!["no layer tells the shape of the input; save the model with one".into()]))?;
     let mut draft = Draft::new(input);
     let mut values: BTreeMap<&str, Known> = BTreeMap::new();
@@ -66,13 +66,11 @@ fn output(config: &Json, values: &BTreeMap<&str, Known>, last: Known, draft: &mu
         Some(Json::String(name)) => vec![name.as_str()],
         _ => outputs.iter().filter_map(|output| output[0].as_str()).collect(),
     };
-    match names[..] {
-        [name] => values.get(name).cloned().unwrap_or(last),
-        _ => {
-            draft.problem(format!("the model has the outputs {names:?}; save one with a single output"));
-            last
-        }
+    if let [name] = names[..] {
+        return values.get(name).cloned().unwrap_or(last);
     }
+    draft.problem(format!("the model has the outputs {names:?}; save one with a single output"));
+    last
 }
 
 impl<'a> Layer<'a> {

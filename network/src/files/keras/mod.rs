@@ -4,12 +4,9 @@ mod graph;
 mod layers;
 mod weights;
 
-use std::collections::BTreeMap;
-
 use super::error::Fault;
+use super::import::Described;
 use super::{Contents, MAX_RATIO, hdf5};
-use crate::graph::Network;
-use crate::tensor::Tensor;
 
 /// Reads the weights.
 pub(super) fn read(raw: Vec<u8>) -> Result<Contents, Fault> {
@@ -19,12 +16,12 @@ pub(super) fn read(raw: Vec<u8>) -> Result<Contents, Fault> {
 }
 
 /// Reads the described network, its parameters, and the notes of the file.
-pub(super) fn network(raw: Vec<u8>) -> Result<(Network, Vec<Tensor>, BTreeMap<String, String>), Fault> {
+pub(super) fn network(raw: Vec<u8>) -> Result<Described, Fault> {
     let Contents { tensors, metadata } = read(raw)?;
     let config = metadata.get("model_config").ok_or_else(|| {
         let problem = "holds weights without a description of the model".into();
         Fault::Unsupported(problem, "save it by `model.save(...)`, or name the architecture")
     })?;
     let network = graph::network(config)?;
-    Ok((network, tensors, metadata))
+    Ok(Described { network, tensors, metadata })
 }

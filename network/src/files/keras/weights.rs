@@ -75,6 +75,6 @@ mod tests {
         let kernel = convert_one(array);
         assert_eq!((kernel.name.as_str(), kernel.shape.as_slice()), ("c.weight", &[4, 3, 1, 2][..]));
         // Output 1, input 2, row 0, column 1 was at [0][1][2][1] of [1][2][3][4].
-        assert_eq!(kernel.values[(3 + 2) * 2 + 1].to_bits(), f32::from(((1_u8 * 3) + 2) * 4 + 1).to_bits());
+        assert_eq!(kernel.values[(3 + 2) * 2 + 1].to_bits(), f32::from((3_u8 + 2) * 4 + 1).to_bits());
     }
 }

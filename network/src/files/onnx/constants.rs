@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::constant::Constant;
 use super::import::{Translation, Value, text};
-use super::model::{Constant, Node};
+use super::model::Node;
 use super::settings::Settings;
 use crate::files::layout::permute;
 
@@ -139,7 +140,8 @@ mod tests {
         assert_eq!(resolve(&[2, 3, 4], &[4, 3, 2]), Some(vec![4, 3, 2]));
         assert_eq!(resolve(&[2, 3, 4], &[-1, -1]), None);
         assert_eq!(resolve(&[2, 3, 4], &[5, -1]), None);
-        assert_eq!(resolve(&[2, 0], &[0, -1]), None);
+        assert_eq!(resolve(&[2, 0], &[0, -1]), Some(vec![2, 0]));
+        assert_eq!(resolve(&[2, 0], &[-1, 0]), None);
         assert_eq!(resolve(&[2], &[i64::MAX, i64::MAX]), None);
     }
 }

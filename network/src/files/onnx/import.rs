@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::model::{Constant, Graph, Model, Node, ValueInfo};
+use super::constant::Constant;
+use super::model::{Graph, Model, Node, ValueInfo};
 use super::settings::Settings;
 use super::{constants, operators};
 use crate::files::draft::{Draft, Known};
@@ -103,7 +104,7 @@ impl<'a> Translation<'a> {
             self.draft.problem(format!("node {title} {problem}"));
             Value::Computed(self.guess(node))
         });
-        self.define(node, value);
+        self.define(node, &value);
     }
 
     fn refuse(&mut self, node: &Node<'a>) {
@@ -112,10 +113,10 @@ impl<'a> Translation<'a> {
         let nodes = self.unsupported.entry(format!("{domain}{}", node.op)).or_default();
         nodes.push(name.cloned().unwrap_or_default());
         let guess = self.guess(node);
-        self.define(node, Value::Computed(guess));
+        self.define(node, &Value::Computed(guess));
     }
 
-    fn define(&mut self, node: &Node<'a>, value: Value<'a>) {
+    fn define(&mut self, node: &Node<'a>, value: &Value<'a>) {
         for name in node.outputs.iter().filter(|name| !name.is_empty()) {
             self.values.insert(name.clone(), value.clone());
         }
@@ -137,13 +138,10 @@ impl<'a> Translation<'a> {
             self.draft
                 .problem(format!("operator {operator} is not supported: {names}{more}; replace it before exporting"));
         }
-        let output = match outputs {
-            [output] => self.values.remove(&output.name),
-            _ => {
-                self.draft.problem(format!("it has {} outputs; export a model with one", outputs.len()));
-                None
-            }
-        };
+        if outputs.len() != 1 {
+            self.draft.problem(format!("it has {} outputs; export a model with one", outputs.len()));
+        }
+        let output = outputs.first().and_then(|output| self.values.remove(&output.name));
         let Some(Value::Computed(output)) = output else {
             self.draft.problem("its output is not computed from its input; export the whole model");
             let input = self.draft.input();

@@ -1,20 +1,21 @@
 //! ONNX: its constants, its graph as a network, and networks as its graphs.
 
 mod arithmetic;
+mod constant;
 mod constants;
 mod export;
 mod import;
 mod model;
 mod operators;
+mod sequences;
 mod settings;
+mod shapes;
 mod wire;
 mod writer;
 
-use std::collections::BTreeMap;
-
 use super::Contents;
 use super::error::Fault;
-use crate::graph::Network;
+use super::import::Described;
 use crate::tensor::Tensor;
 use model::Model;
 
@@ -44,9 +45,9 @@ pub(super) fn read(raw: &[u8]) -> Result<Contents, Fault> {
 }
 
 /// Reads the graph as a network, and its parameters; with the notes of the file.
-pub(super) fn network(raw: &[u8]) -> Result<(Network, Vec<Tensor>, BTreeMap<String, String>), Fault> {
+pub(super) fn network(raw: &[u8]) -> Result<Described, Fault> {
     let mut model = Model::read(raw).map_err(Fault::Malformed)?;
-    let notes = std::mem::take(&mut model.notes).into_iter().collect();
+    let metadata = std::mem::take(&mut model.notes).into_iter().collect();
     let (network, tensors) = import::network(model, raw.len())?;
-    Ok((network, tensors, notes))
+    Ok(Described { network, tensors, metadata })
 }

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use super::model::{Attribute, Constant, Node};
+use super::constant::Constant;
+use super::model::{Attribute, Node};
 
 /// The attributes of one node.
 #[derive(Debug)]
