@@ -17,6 +17,7 @@ mod names;
 mod npy;
 mod npz;
 mod onnx;
+pub mod parity;
 mod pytorch;
 mod safetensors;
 
