@@ -124,7 +124,14 @@ impl Split {
                 (Vec::new(), Some(rows.flat_map(|row| &values[row * width..(row + 1) * width]).copied().collect()))
             }
         };
-        Examples { features: self.features(), classes: self.classes(), x, labels, targets }
+        Examples {
+            features: self.features(),
+            shape: self.shape().to_vec(),
+            classes: self.classes(),
+            x,
+            labels,
+            targets,
+        }
     }
 }
 

@@ -28,6 +28,9 @@ pub enum ExamplesError {
 pub struct Examples {
     /// Features per row.
     pub features: usize,
+    /// The shape of a row, such as `[3, 32, 32]` or `[28, 28]`, whose product is the number of features; empty for a plain
+    /// vector.
+    pub shape: Vec<usize>,
     /// How many classes the labels come from; 0 for regression.
     pub classes: usize,
     /// The features, `rows x features`, row after row.
@@ -36,6 +39,16 @@ pub struct Examples {
     pub labels: Vec<u32>,
     /// `rows x outputs` numbers to fit, for regression.
     pub targets: Option<Vec<f32>>,
+}
+
+/// A shape as that of a picture, `[channels, height, width]`, where it is one; one of two extents is grey.
+#[must_use]
+pub fn picture(shape: &[usize]) -> Option<[usize; 3]> {
+    match *shape {
+        [height, width] => Some([1, height, width]),
+        [channels, height, width] => Some([channels, height, width]),
+        _ => None,
+    }
 }
 
 impl Examples {
@@ -57,6 +70,12 @@ impl Examples {
             return Err(ExamplesError::Labels { examples: self.rows(), labels: self.labels.len() });
         }
         Ok(())
+    }
+
+    /// The shape of a row as a picture of `[channels, height, width]`, where it is one.
+    #[must_use]
+    pub fn picture(&self) -> Option<[usize; 3]> {
+        picture(&self.shape)
     }
 
     /// The features of row `index`.
@@ -83,6 +102,7 @@ impl Examples {
         let width = self.target_width();
         Self {
             features: self.features,
+            shape: self.shape.clone(),
             classes: self.classes,
             x: indices.iter().flat_map(|&i| self.row(i)).copied().collect(),
             labels: if self.labels.is_empty() { Vec::new() } else { indices.iter().map(|&i| self.labels[i]).collect() },

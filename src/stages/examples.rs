@@ -16,6 +16,9 @@ pub(crate) const RECIPE: &str = "recipe";
 /// The key of the metadata under which a table of samples says how many classes its labels come from; 0 for regression.
 const CLASSES: &str = "classes";
 
+/// The key of the metadata under which such a table gives the shape of a sample, `3x32x32`; missing for plain vectors.
+const SHAPE: &str = "shape";
+
 /// A table that holds no samples.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SplitError {
@@ -115,6 +118,10 @@ pub(crate) fn split_table(examples: &Examples) -> Result<Table, TableError> {
         .column(ColumnSpec::floats("x").doc("features"))
         .column(ColumnSpec::integer("label").doc("class"))
         .metadata(CLASSES, &examples.classes.to_string());
+    if !examples.shape.is_empty() {
+        let extents: Vec<String> = examples.shape.iter().map(usize::to_string).collect();
+        table = table.metadata(SHAPE, &extents.join("x"));
+    }
     for r in 0..examples.rows() {
         table.push([examples.row(r).into(), examples.labels.get(r).copied().unwrap_or(0).into()])?;
     }
@@ -130,9 +137,12 @@ fn examples_of(table: &Table) -> Result<Examples, SplitError> {
     {
         return Err(SplitError::Ragged { row, found, expected });
     }
+    let shape: Vec<usize> =
+        table.metadata(SHAPE).map(|text| text.split('x').flat_map(str::parse).collect()).unwrap_or_default();
+    let shape = if shape.iter().product::<usize>() == expected { shape } else { Vec::new() };
     let x = rows.iter().flat_map(|row| row.values().iter().copied()).collect();
     let labels = table.i64s("label")?.values().iter().map(|label| *label as u32).collect();
-    Ok(Examples { features: expected, classes, x, labels, targets: None })
+    Ok(Examples { features: expected, shape, classes, x, labels, targets: None })
 }
 
 #[cfg(test)]
@@ -141,8 +151,17 @@ mod tests {
 
     #[test]
     fn samples_survive_their_table() {
-        let examples =
-            Examples { features: 2, classes: 3, x: vec![0.5, -0.0, 1.0, 0.25], labels: vec![2, 0], targets: None };
-        assert_eq!(examples_of(&split_table(&examples).expect("sound")).expect("sound"), examples);
+        let examples = Examples {
+            features: 2,
+            classes: 3,
+            x: vec![0.5, -0.0, 1.0, 0.25],
+            labels: vec![2, 0],
+            targets: None,
+            ..Examples::default()
+        };
+        let pictures = Examples { shape: vec![1, 2, 1], ..examples.clone() };
+        for examples in [examples, pictures] {
+            assert_eq!(examples_of(&split_table(&examples).expect("sound")).expect("sound"), examples);
+        }
     }
 }

@@ -289,7 +289,7 @@ mod tests {
         // Zeros as in the background of an image, where an infinite weight makes NaN.
         x.iter_mut().step_by(5).for_each(|v| *v = 0.0);
         let labels = (0..rows).map(|_| random.below(3) as u32).collect();
-        (weights, Examples { features: 6, classes: 3, x, labels, targets: None })
+        (weights, Examples { features: 6, classes: 3, x, labels, targets: None, ..Examples::default() })
     }
 
     fn everything() -> Targets {

@@ -163,7 +163,7 @@ mod tests {
         let mut x = vec![0.0; rows * 4];
         Stream::new(8, "x", &[]).fill_normal(&mut x, 0.0, 1.0);
         let labels = (0..rows as u32).map(|i| i % 3).collect();
-        (weights, Examples { features: 4, classes: 3, x, labels, targets: None })
+        (weights, Examples { features: 4, classes: 3, x, labels, targets: None, ..Examples::default() })
     }
 
     fn campaign(rates: &[f64], repetitions: usize) -> CrashCampaign {

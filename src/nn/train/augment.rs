@@ -17,6 +17,14 @@ pub struct Augment {
 }
 
 impl Augment {
+    /// Whether rows of so many features are pictures of its shape, of which every crop leaves something.
+    #[must_use]
+    pub fn fits(&self, features: usize) -> bool {
+        let [_, height, width] = self.shape;
+        let product = self.shape.iter().try_fold(1, |product: usize, &side| product.checked_mul(side));
+        product == Some(features) && self.crop < height.min(width)
+    }
+
     /// Changes `x`, the features of row `row` in pass `epoch` over the data.
     ///
     /// # Panics

@@ -170,8 +170,9 @@ fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb:
         format!("data have {} features but the network reads {}; make them equal", data.features, network.inputs)
     } else if !config.crash.is_empty() && config.crash.len() != network.depth() + 1 {
         format!("crash has {} probabilities; give one for the input and each layer", config.crash.len())
-    } else if let Some(shape) = config.augment.map(|augment| augment.shape).filter(|s| !covers(*s, data.features)) {
-        format!("pictures of {shape:?} are no rows of {} features; give the shape of the data", data.features)
+    } else if let Some(augment) = config.augment.filter(|augment| !augment.fits(data.features)) {
+        let Augment { shape, crop, .. } = augment;
+        format!("pictures of {shape:?} cropped by {crop} are no rows of {} features; crop less", data.features)
     } else if config.adversarial_share > 0.0 && (!can_perturb || data.targets.is_some()) {
         "adversarial training needs an attack and class labels; set its share to 0 or supply them".to_owned()
     } else if data.targets.is_some() {
@@ -188,11 +189,6 @@ fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb:
         return Ok(());
     };
     Err(TrainError::Unfit(problem))
-}
-
-/// Whether a picture of `shape` has as many values as a row.
-fn covers(shape: [usize; 3], features: usize) -> bool {
-    shape.iter().try_fold(1, |product: usize, &side| product.checked_mul(side)) == Some(features)
 }
 
 /// The mean loss over all rows of `data` on their plain labels, and the share that is classified correctly.

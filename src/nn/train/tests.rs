@@ -13,7 +13,7 @@ fn blobs(rows: usize, features: usize, seed: u64) -> Examples {
         .flat_map(|&label| vec![if label == 0 { 1.0 } else { -1.0 }; features])
         .map(|centre| (centre + stream.normal()) as f32)
         .collect();
-    Examples { features, classes: 2, x, labels, targets: None }
+    Examples { features, classes: 2, x, labels, targets: None, ..Examples::default() }
 }
 
 fn start(features: usize, hidden: &[usize], activation: Activation) -> MlpWeights {
@@ -133,7 +133,8 @@ fn regression_finds_a_linear_law() {
     let mut stream = Stream::new(1, "line", &[]);
     let x: Vec<f32> = (0..300).map(|_| stream.normal() as f32).collect();
     let targets = x.chunks(3).flat_map(|r| [2.0 * r[0] - r[1] + 0.5, r[2]]).collect();
-    let data = Examples { features: 3, classes: 0, x, labels: Vec::new(), targets: Some(targets) };
+    let data =
+        Examples { features: 3, classes: 0, x, labels: Vec::new(), targets: Some(targets), ..Examples::default() };
     let begin = Mlp::new(3, &[], 2, Activation::Identity, true).initialize(Init::GlorotUniform, Init::Zeros, 1);
     let config = TrainConfig { loss: Loss::MeanSquare, ..config(300, Optimizer::sgd(0.1, 0.9)) };
     let trained = run(&config, begin, None, &data);
@@ -231,6 +232,7 @@ fn the_lottery_network_reaches_its_published_accuracy_on_mnist() {
         x: idx(&folder.join(images), 16).into_iter().map(|pixel| f32::from(pixel) / 255.0).collect(),
         labels: idx(&folder.join(labels), 8).into_iter().map(u32::from).collect(),
         targets: None,
+        ..Examples::default()
     };
     let all = read("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz");
     let test = read("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz");

@@ -292,7 +292,7 @@ mod tests {
         let mut x = vec![0.0; 20];
         Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
         let inputs: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
-        let data = Examples { features: 4, classes: 3, x, labels: vec![0; 5], targets: None };
+        let data = Examples { features: 4, classes: 3, x, labels: vec![0; 5], targets: None, ..Examples::default() };
         let rates = vec![0.0, 0.05, 0.0, 0.0];
         let executor = Executor::<f32>::new(&weights);
         let campaign = CrashCampaign { rates: rates.clone(), repetitions: 3000, seed: 1 };

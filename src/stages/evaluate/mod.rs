@@ -65,7 +65,7 @@ impl Stage for Evaluate {
         vec![
             OutputFact { name: "results", fact: tables::RESULTS.fact() },
             OutputFact { name: "predictions", fact: artifact::table_fact("table", tables::PREDICTIONS) },
-            OutputFact { name: "activations", fact: DataFact { features, rows, ..data }.split() },
+            OutputFact { name: "activations", fact: DataFact { features, shape: None, rows, ..data }.split() },
         ]
     }
 

@@ -153,6 +153,7 @@ fn side_by_side(views: &[View], data: &Examples) -> Examples {
         x: (0..data.rows()).flat_map(row).collect(),
         labels: data.labels.clone(),
         targets: None,
+        ..Examples::default()
     }
 }
 
@@ -185,7 +186,14 @@ mod tests {
 
     #[test]
     fn activations_of_several_networks_stand_side_by_side() {
-        let data = Examples { features: 1, classes: 2, x: vec![0.0, 0.0], labels: vec![1, 0], targets: None };
+        let data = Examples {
+            features: 1,
+            classes: 2,
+            x: vec![0.0, 0.0],
+            labels: vec![1, 0],
+            targets: None,
+            ..Examples::default()
+        };
         let joined = side_by_side(&[view(&[]), view(&[])], &data);
         assert_eq!((joined.features, joined.x, joined.labels), (2, vec![1.0, 1.0, 2.0, 2.0], vec![1, 0]));
     }

@@ -142,7 +142,14 @@ mod tests {
         let weights = net.initialize(Init::HeNormal, Init::Zeros, 1);
         let mut x = vec![0.0; 40];
         Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
-        let data = Examples { features: 4, classes: 3, x, labels: (0..10).map(|i| i % 3).collect(), targets: None };
+        let data = Examples {
+            features: 4,
+            classes: 3,
+            x,
+            labels: (0..10).map(|i| i % 3).collect(),
+            targets: None,
+            ..Examples::default()
+        };
         let executor = Executor::<f32>::new(&weights);
         let campaign = CrashCampaign { rates: vec![0.0, 0.4, 0.0], repetitions: 25, seed: 3 };
         let made = |cut: usize| {

@@ -263,7 +263,17 @@ mod tests {
         let weights = net.initialize(Init::HeNormal, Init::Zeros, 1);
         let mut x = vec![0.0; 80];
         Stream::new(1, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
-        (weights, Examples { features: 4, classes: 3, x, labels: (0..20).map(|i| i % 3).collect(), targets: None })
+        (
+            weights,
+            Examples {
+                features: 4,
+                classes: 3,
+                x,
+                labels: (0..20).map(|i| i % 3).collect(),
+                targets: None,
+                ..Examples::default()
+            },
+        )
     }
 
     fn made(numbers: &[u64], cut: usize) -> (Artifact, FaultSpace) {

@@ -23,7 +23,7 @@ const PART_WORK: u64 = 1 << 36;
 
 impl StageKind for Perturb {
     const KIND: &'static str = "perturb";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Move samples by an attack or by noise, and see who is fooled";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[

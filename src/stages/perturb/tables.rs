@@ -239,7 +239,7 @@ mod tests {
         weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
         let executor = Executor::<f32>::new(&weights);
         let x = vec![0.5f32, 0.4, 0.5, 0.2, 0.9, 0.1, 0.1, 0.3];
-        let data = Examples { features: 2, classes: 2, x, labels: vec![0; 4], targets: None };
+        let data = Examples { features: 2, classes: 2, x, labels: vec![0; 4], targets: None, ..Examples::default() };
         let sizes = [0.02, 0.06, 0.2];
         let plan = Attack { method, class: AttackedClass::True, clip: Some((0.0, 1.0)), seed: 0 };
         let tables = (0..4).step_by(cut).map(|first| {

@@ -45,6 +45,8 @@ config! {
         l1: NonNegative = NonNegative(0.0),
         /// Adds so much times the sum of squared weights to the loss.
         l2: NonNegative = NonNegative(0.0),
+        /// Change pictures at random before each update.
+        augment: Option<Augment>,
         /// Train on perturbed rows too.
         adversarial: Option<Adversarial>,
         /// Probability that a unit crashes to 0 in an update, for all hidden layers or by layer (`{ "hidden.1" = 0.1 }`); the
@@ -197,6 +199,18 @@ choice! {
 }
 
 config! {
+    /// Random changes of pictures, drawn anew for each row in each epoch.
+    #[derive(Clone, Copy, PartialEq)]
+    pub struct Augment {
+        /// Zeros added on every side before a window of the old size is cut out at random.
+        [unit = "pixels"]
+        crop: u64 = 0,
+        /// Whether half of the pictures are mirrored left to right.
+        flip: bool = false,
+    }
+}
+
+config! {
     /// Training on perturbed rows: `(1 - share) loss(x) + share loss(x')`, with `x'` made anew for every update against the
     /// current weights.
     #[derive(Clone)]
@@ -318,9 +332,22 @@ impl Adversarial {
     }
 }
 
+impl Augment {
+    /// Whether it does anything.
+    pub(super) fn changes(&self) -> bool {
+        self.crop > 0 || self.flip
+    }
+}
+
 impl Train {
+    /// How pictures of `shape` are changed, where that is asked for and changes anything.
+    pub(super) fn augmentation(&self, shape: [usize; 3]) -> Option<nn::Augment> {
+        let keys = self.augment.filter(Augment::changes)?;
+        Some(nn::Augment { shape, crop: keys.crop as usize, flip: keys.flip })
+    }
+
     /// How to train; `crash` is by layer, the input first, or empty.
-    pub(super) fn recipe(&self, crash: Vec<f64>) -> nn::TrainConfig {
+    pub(super) fn recipe(&self, crash: Vec<f64>, augment: Option<nn::Augment>) -> nn::TrainConfig {
         let length = match (self.epochs, self.steps) {
             (_, Some(steps)) => nn::Length::Steps(steps.0),
             (epochs, None) => nn::Length::Epochs(epochs.map_or(1, |epochs| epochs.0)),
@@ -346,7 +373,7 @@ impl Train {
             seed: self.seed.0,
             evaluate_every: self.evaluate_every.map(|every| every.0),
             early_stopping: self.early_stopping.map(stopping),
-            augment: None,
+            augment,
             adversarial_share: self.adversarial.as_ref().map_or(0.0, |keys| keys.share.0),
             crash,
         }
@@ -367,6 +394,7 @@ impl Train {
             ("label_smoothing", self.label_smoothing.to_tree()),
             ("l1", self.l1.to_tree()),
             ("l2", self.l2.to_tree()),
+            ("augment", self.augment.filter(Augment::changes).to_tree()),
             ("adversarial", self.adversarial.as_ref().and_then(Adversarial::tree)),
             ("crash", crash.and_then(Crash::to_tree)),
             ("evaluate_every", self.evaluate_every.to_tree()),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use duress_engine::spec::Fault;
 use duress_engine::stage::{Fact, InferContext, OutputFact};
 
-use super::{Loss, Train};
+use super::{Augment, Loss, Train};
+use crate::nn::examples::picture;
 use crate::nn::{Mlp, Network};
 use crate::stages::artifact::{DataFact, table_fact};
 
@@ -20,6 +21,7 @@ pub(super) fn infer(train: &Train, cx: &mut InferContext<'_>) -> Vec<OutputFact>
     check_clip(train, cx);
     let data = cx.inputs.slot(train.data.slot).and_then(|fact| fact.detail::<DataFact>()).cloned().unwrap_or_default();
     check_task(train, &data, cx);
+    check_augment(train, &data, cx);
     let network = match (data.features, data.classes) {
         (Some(features), Some(classes)) if !data.regression => train.model.infer(&[features], classes, cx),
         _ => None,
@@ -63,6 +65,27 @@ fn check_clip(train: &Train, cx: &mut InferContext<'_>) {
         let span = cx.span_of("adversarial.clip");
         let fault = Fault::new("wrong-range", span, "`adversarial.clip` is no range", "no range");
         cx.faults.push(fault.help("write `clip = [0.0, 1.0]`, or `clip = []` for data without a range"));
+    }
+}
+
+fn check_augment(train: &Train, data: &DataFact, cx: &mut InferContext<'_>) {
+    let Some(keys) = train.augment.filter(Augment::changes) else { return };
+    let shape = match (&data.shape, data.features) {
+        (Some(shape), _) => shape.as_slice(),
+        (None, Some(_)) => &[],
+        // What must be read to be known is looked at when it is.
+        (None, None) => return,
+    };
+    let Some([_, height, width]) = picture(shape) else {
+        let span = cx.span_of("augment");
+        let fault = Fault::new("shape-mismatch", span, "`augment` changes pictures", "the rows of `data` are none");
+        cx.faults.push(fault.help("leave it out, or train on pictures"));
+        return;
+    };
+    if keys.crop >= height.min(width) as u64 {
+        let message = format!("`augment.crop` is {} on pictures of {height} x {width}", keys.crop);
+        let fault = Fault::new("wrong-range", cx.span_of("augment.crop"), message, "leaves nothing of some pictures");
+        cx.faults.push(fault.help("use a few pixels, such as 4"));
     }
 }
 

@@ -8,13 +8,16 @@ use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 
 pub use config::{
-    Adam, AdamW, Adversarial, Cosine, EarlyStopping, Form, Loss, Optimizer, RmsProp, Schedule, Sgd, StepSchedule, Train,
+    Adam, AdamW, Adversarial, Augment, Cosine, EarlyStopping, Form, Loss, Optimizer, RmsProp, Schedule, Sgd,
+    StepSchedule, Train,
 };
 
 use super::artifact::{self, DataFact};
 use super::examples::dataset;
 use crate::nn::attack::{Samples, perturb};
-use crate::nn::train::{CleanBatch, CurvePoint, TrainError, TrainHooks, Trained, on_one_thread, train};
+use crate::nn::train::{
+    Augment as Augmentation, CleanBatch, CurvePoint, TrainError, TrainHooks, Trained, on_one_thread, train,
+};
 use crate::nn::weights_table::{mask_from_table, weights_to_table};
 use crate::nn::{Examples, Executor, Mlp, MlpWeights, Network, Weights};
 pub(super) use facts::tensors;
@@ -59,7 +62,7 @@ impl Stage for Train {
         };
         let graph = start.network().clone();
         let start = artifact::mlp_weights(&start)?;
-        let recipe = self.recipe(self.crash_rates(&start.network)?);
+        let recipe = self.recipe(self.crash_rates(&start.network)?, self.augmentation_of(&data)?);
         let attacked = |executor: &Executor<f32>, clean: &CleanBatch<'_>| self.attacked(executor, clean);
         let mut hooks = Hooks(cx);
         let work = || train(&recipe, start, mask.as_ref(), &data, validation.as_ref(), Some(&attacked), &mut hooks);
@@ -90,6 +93,17 @@ impl Train {
         let Some(crash) = &self.crash else { return Ok(Vec::new()) };
         let unknown = |names: Vec<String>| format!("`crash` names no layer: {}; use names of layers", names.join(", "));
         crash.rates(network).map_err(|names| StageError::failed(unknown(names)))
+    }
+
+    /// How the rows of `data` are changed at random.
+    fn augmentation_of(&self, data: &Examples) -> Result<Option<Augmentation>, StageError> {
+        if self.augment.is_none_or(|keys| !keys.changes()) {
+            return Ok(None);
+        }
+        let shape = data.picture().ok_or_else(|| {
+            StageError::failed("`augment` changes pictures, but the rows of `data` are plain vectors; leave it out")
+        })?;
+        Ok(self.augmentation(shape))
     }
 
     /// The rows of an update, perturbed.

@@ -22,6 +22,7 @@ config! {
         features: usize = 4,
         classes: usize = 3,
         regression: bool = false,
+        picture: bool = false,
     }
 }
 
@@ -36,8 +37,9 @@ impl StageKind for Shape {
 impl Stage for Shape {
     fn infer(&self, _cx: &mut InferContext<'_>) -> Vec<OutputFact> {
         let classes = (!self.regression).then_some(self.classes);
-        let data =
-            DataFact { features: Some(self.features), classes, regression: self.regression, ..DataFact::default() };
+        let shape = self.picture.then(|| vec![2, 2]);
+        let regression = self.regression;
+        let data = DataFact { features: Some(self.features), shape, classes, regression, ..DataFact::default() };
         let mut fact = data.split();
         fact.artifact = "dataset";
         vec![OutputFact { name: "training", fact }]
@@ -53,7 +55,14 @@ impl Stage for Shape {
         let corner = |label: u32, feature: usize| if label as usize == feature { 0.8 } else { 0.2 };
         let x = labels.iter().flat_map(|&label| (0..self.features).map(move |feature| corner(label, feature)));
         let x = x.map(|centre| (centre + 0.2 * (stream.uniform_f64() - 0.5)) as f32).collect();
-        let examples = Examples { features: self.features, classes: self.classes, x, labels, targets: None };
+        let examples = Examples {
+            features: self.features,
+            classes: self.classes,
+            x,
+            labels,
+            targets: None,
+            ..Examples::default()
+        };
         Ok(Artifact::new([("training", split_table(&examples).map_err(StageError::failed)?)]))
     }
 }
@@ -112,6 +121,21 @@ fn what_has_no_effect_is_not_in_the_key() {
     let fgsm = |rest: &str| key(&format!("epochs = 2\nadversarial = {{ attack = 'fgsm', eps = 0.3{rest} }}"));
     assert_eq!(fgsm(""), fgsm(", steps = 3, random_start = false"));
     assert_ne!(fgsm(""), fgsm(", label = 'predicted'"));
+}
+
+#[test]
+fn pictures_are_augmented_and_plain_vectors_are_not() {
+    let pictures = HEAD.replace("[data.d]", "[data.d]\npicture = true");
+    let key = |keys: &str| {
+        let plan = read(format!("{pictures}epochs = 1\n{keys}")).expect("sound");
+        plan.instances.into_iter().find(|instance| instance.section == "t").expect("a training").config
+    };
+    assert_eq!(key("augment = { crop = 0 }"), key(""));
+    assert_ne!(key("augment = { crop = 1 }"), key(""));
+    assert_ne!(key("augment = { flip = true }"), key("augment = { crop = 1 }"));
+    let found = read(format!("{pictures}epochs = 1\naugment = {{ crop = 2 }}")).err().expect("faults");
+    assert!(found.contains("`augment.crop` is 2 on pictures of 2 x 2"), "{found}");
+    assert!(faults("epochs = 1\naugment = { flip = true }").contains("`augment` changes pictures"));
 }
 
 #[test]
