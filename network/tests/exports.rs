@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use duress_network::Stream;
 use duress_network::activation::Activation;
 use duress_network::arch::catalogue;
+use duress_network::executor::{Executor, Options};
 use duress_network::files::{self, Format, NameMap};
 use duress_network::graph::{Builder, Network, Value};
 use duress_network::op::{
@@ -107,7 +108,7 @@ fn folder() -> PathBuf {
 }
 
 /// Writes the network in every format, and images with their outputs beside it; gives the ONNX file.
-fn write(name: &str, network: &Network) -> (PathBuf, Weights, Tensor) {
+fn write(name: &str, network: &Network) -> (PathBuf, Weights) {
     let weights = random(network);
     let count = if network.macs() > 10_000_000 { 1 } else { 3 };
     let mut images = vec![0.0_f32; count * network.input_len()];
@@ -120,16 +121,16 @@ fn write(name: &str, network: &Network) -> (PathBuf, Weights, Tensor) {
         values,
     };
     let outputs = shaped("outputs", network.output(), values);
-    let pair = files::arrays_to_npz(&[shaped("images", network.input(), images), outputs.clone()]).unwrap();
+    let pair = files::arrays_to_npz(&[shaped("images", network.input(), images), outputs]).unwrap();
     std::fs::write(folder().join(format!("{name}.outputs.npz")), pair).unwrap();
     for (format, ending) in [(Format::Safetensors, "safetensors"), (Format::Npz, "npz"), (Format::Onnx, "onnx")] {
         files::export(&weights, format, &folder().join(format!("{name}.{ending}"))).unwrap();
     }
-    (folder().join(format!("{name}.onnx")), weights, outputs)
+    (folder().join(format!("{name}.onnx")), weights)
 }
 
 fn check(name: &str, network: &Network) {
-    let (path, weights, _) = write(name, network);
+    let (path, weights) = write(name, network);
     for format in ["safetensors", "npz"] {
         let path = path.with_extension(format);
         assert_eq!(files::import(&path, network, &NameMap::default()).unwrap().weights, weights, "{name} {format}");
@@ -159,16 +160,30 @@ fn every_architecture_is_written() {
     }
 }
 
+/// Whether only operations are in the network that are read from ONNX as well as written.
+fn is_read_again(network: &Network) -> bool {
+    let sequence = |shape: &Vec<usize>| shape.len() == 2;
+    !network.shapes().iter().any(sequence)
+}
+
 #[test]
-fn an_exported_graph_becomes_the_same_network_again() {
-    for name in ["lenet-5", "mlp"] {
-        let architecture = catalogue().iter().find(|architecture| architecture.name == name).unwrap();
+fn an_exported_graph_computes_the_same_bits_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("again.onnx");
+    for architecture in catalogue() {
         let network = architecture.network(architecture.input, architecture.outputs).unwrap();
-        let (path, weights, _) = write(&format!("{name}-again"), &network);
+        if !is_read_again(&network) || network.macs() > 700_000_000 {
+            continue;
+        }
+        let weights = random(&network);
+        files::export(&weights, Format::Onnx, &path).unwrap();
         let imported = files::import_with_graph(&path).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(imported.weights.tensors(), weights.tensors(), "{name}");
-        let image = vec![0.5; network.input_len()];
-        assert_eq!(naive::outputs(&imported.weights, &image), naive::outputs(&weights, &image), "{name}");
+        let mut images = vec![0.0_f32; 2 * network.input_len()];
+        Stream::new(3, "images", &[]).fill_uniform(&mut images, -1.0, 1.0);
+        let [first, again] =
+            [&weights, &imported.weights].map(|w| Executor::new(w, &Options::faithful()).run(&images, 2).unwrap());
+        assert_eq!(first, again, "{}", architecture.name);
+        assert_eq!(network.parameter_count(), imported.weights.network().parameter_count(), "{}", architecture.name);
     }
 }
 

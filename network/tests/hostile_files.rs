@@ -169,3 +169,62 @@ fn a_graph_that_doubles_a_constant_forty_times_is_refused() {
     assert!(error.contains("repeats constants"), "{error}");
     assert!(PEAK.get() - before < 8 << 20, "{} bytes", PEAK.get() - before);
 }
+
+/// What reading a file of these bytes says.
+fn complaint(raw: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.pt");
+    std::fs::write(&path, raw).unwrap();
+    let before = HELD.get();
+    PEAK.set(before);
+    let error = files::read(&path).unwrap_err().to_string();
+    // An opcode of one byte makes an object of several dozen.
+    let allowed = (1 << 20) + 100 * raw.len() as isize;
+    assert!(PEAK.get() - before < allowed, "{} bytes for a file of {}", PEAK.get() - before, raw.len());
+    error
+}
+
+/// A legacy stream of `torch.save` with this pickle as its object.
+fn legacy(object: &[u8]) -> Vec<u8> {
+    let mut raw = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.".to_vec();
+    raw.extend(b"\x80\x02}q\x00X\x0d\x00\x00\x00little_endianq\x01\x88s.");
+    raw.extend(object);
+    raw.extend(b"\x80\x02]q\x00.");
+    raw
+}
+
+#[test]
+fn a_pickle_that_calls_a_function_calls_nothing() {
+    let mark = tempfile::tempdir().unwrap().path().join("mark");
+    let command = format!("touch {}", mark.display());
+    let mut call = b"\x80\x02cposix\nsystem\nX".to_vec();
+    call.extend((command.len() as u32).to_le_bytes());
+    call.extend(command.as_bytes());
+    call.extend(b"\x85R.");
+    for raw in [call.clone(), legacy(&call)] {
+        let error = complaint(&raw);
+        assert!(error.contains("hostile.pt` (PyTorch)") || error.contains("is damaged as PyTorch"), "{error}");
+    }
+    assert!(!mark.exists());
+}
+
+#[test]
+fn pickles_that_lie_are_refused() {
+    for (what, object) in [
+        ("a list within itself", &b"\x80\x02]q\x00h\x00a."[..]),
+        ("a dictionary within itself", b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01h\x00s."),
+        ("a text of four gigabytes", b"\x80\x02X\xff\xff\xff\xffabc."),
+        ("bytes of eight exabytes", b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc."),
+        ("an unknown opcode", b"\x80\x02\xf7."),
+        ("an empty stack", b"\x80\x020000."),
+        ("a memo that was never written", b"\x80\x02h\x63."),
+    ] {
+        for raw in [object.to_vec(), legacy(object)] {
+            let error = complaint(&raw);
+            assert!(error.contains("PyTorch"), "{what}: {error}");
+        }
+    }
+    let nested = [&b"\x80\x02"[..], &b"(".repeat(200_000), &b"t".repeat(200_000), b"."].concat();
+    complaint(&nested);
+    complaint(&legacy(&[&b"\x80\x02"[..], &b"]".repeat(100_000), &b"a".repeat(99_999), b"."].concat()));
+}

@@ -49,6 +49,12 @@ impl Draft {
         self.nodes.get_mut(known.value.checked_sub(1)?)
     }
 
+    /// What node `value` reads first, and its operation.
+    pub(super) fn before(&self, value: usize) -> Option<(usize, &Op)> {
+        let node = self.nodes.get(value.checked_sub(1)?)?;
+        Some((*node.inputs.first()?, &node.op))
+    }
+
     /// A name that no node has: `wanted`, or that with a number.
     pub(super) fn free_name(&mut self, wanted: &str) -> String {
         let wanted = if wanted.is_empty() { "layer" } else { wanted };

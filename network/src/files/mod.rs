@@ -56,6 +56,10 @@ pub fn read(path: &Path) -> Result<(Format, Contents), FileError> {
     let raw = content(path)?;
     let format = recognise(path, &raw)?;
     let contents = decode(path, format, raw).map_err(|fault| fault.of(path, format))?;
+    if contents.tensors.is_empty() {
+        let fault = Fault::Unsupported("holds no tensors".into(), "save the state dict, not what is beside it");
+        return Err(fault.of(path, format));
+    }
     Ok((format, contents))
 }
 

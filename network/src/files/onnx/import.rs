@@ -193,6 +193,14 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
+    /// What a layer computes as value `value`.
+    pub(super) fn known(&self, value: usize) -> Option<Known> {
+        self.values.values().find_map(|known| match known {
+            Value::Computed(known) if known.value == value => Some(known.clone()),
+            _ => None,
+        })
+    }
+
     /// Whether `name` is read once, so that what gives it may be changed.
     pub(super) fn is_read_once(&self, name: &str) -> bool {
         self.readers.get(name) == Some(&1)

@@ -10,6 +10,7 @@ mod operators;
 mod sequences;
 mod settings;
 mod shapes;
+mod shortcut;
 mod wire;
 mod writer;
 

@@ -3,7 +3,7 @@
 use super::import::{Translation, Value, text};
 use super::model::Node;
 use super::settings::Settings;
-use super::shapes;
+use super::{shapes, shortcut};
 use crate::activation::Activation;
 use crate::files::draft::Known;
 use crate::files::layout::permute;
@@ -30,6 +30,8 @@ pub(super) fn translate<'a>(
         "Flatten" => shapes::flatten(graph, node, settings),
         "Reshape" => shapes::reshape(graph, node, settings),
         "Squeeze" => shapes::squeeze(graph, node, settings),
+        "Slice" => shortcut::slice(graph, node, settings),
+        "Pad" => shortcut::pad(graph, node, settings),
         "Add" | "Sum" | "Sub" | "Mul" | "Div" => super::arithmetic::translate(graph, node),
         "Concat" => concat(graph, node, settings),
         "Softmax" => softmax(graph, node, settings),
