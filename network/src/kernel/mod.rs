@@ -13,6 +13,7 @@ mod instruction_set;
 pub mod lstm;
 pub mod matmul;
 pub mod norm;
+pub mod optimise;
 mod pack;
 pub mod pool;
 mod simd;

@@ -1,0 +1,114 @@
+"""PyTorch's side of the comparison: the workloads of speed.rs, with the better memory layout and a fused Adam.
+
+    python pytorch.py [WORKLOAD...]
+
+For inference the faster of eager and traced-and-frozen is what counts: both are printed.
+"""
+
+import statistics
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+torch.manual_seed(0)
+torch.set_flush_denormal(True)
+
+
+def bench(name, images, repetitions, once):
+    for _ in range(max(3, repetitions // 10)):
+        once()
+    times = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        once()
+        times.append(1e3 * (time.perf_counter() - start))
+    median = statistics.median(times)
+    print(f"torch\t{name}\t{median:.3f} ms median\t{min(times):.3f} ms least\t{1e3 * images / median:.0f} images/s", flush=True)
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride, self.pad = stride, (outputs - inputs) // 2
+
+    def forward(self, x):
+        short = x if self.stride == 1 else F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + short)
+
+
+class ResNet20(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        blocks, inputs = [], 16
+        for stage, outputs in enumerate([16, 32, 64]):
+            for block in range(3):
+                blocks.append(Block(inputs, outputs, 2 if stage and block == 0 else 1))
+                inputs = outputs
+        self.layers = nn.Sequential(*blocks)
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.linear(self.layers(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+
+
+def lenet():
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, 1, 2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )
+
+
+def mlp():
+    return nn.Sequential(
+        nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10)
+    )
+
+
+def step(model, x, y):
+    adam = torch.optim.Adam(model.parameters(), fused=True)
+
+    def once():
+        adam.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y).backward()
+        adam.step()
+
+    return once
+
+
+def channels_last(module, x):
+    return module.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+
+
+def main(wanted):
+    def is_wanted(name):
+        return not wanted or name in wanted
+
+    labels = lambda count: torch.arange(count) % 10
+    if is_wanted("mlp-train"):
+        bench("mlp-train", 60, 600, step(mlp(), torch.rand(60, 784), labels(60)))
+    if is_wanted("lenet-train"):
+        x = torch.rand(64, 1, 28, 28)
+        bench("lenet-train", 64, 300, step(lenet(), x, labels(64)))
+        bench("lenet-train-channels-last", 64, 300, step(*channels_last(lenet(), x), labels(64)))
+    if is_wanted("resnet20-infer"):
+        with torch.inference_mode():
+            model, x = channels_last(ResNet20().eval(), torch.rand(128, 3, 32, 32))
+            bench("resnet20-infer", 128, 30, lambda: model(x))
+            frozen = torch.jit.freeze(torch.jit.trace(model, x))
+            bench("resnet20-infer-frozen", 128, 30, lambda: frozen(x))
+    if is_wanted("resnet20-train"):
+        model, x = channels_last(ResNet20().train(), torch.rand(128, 3, 32, 32))
+        bench("resnet20-train", 128, 14, step(model, x, labels(128)))
+
+
+main(sys.argv[1:])

@@ -1,0 +1,228 @@
+//! How fast networks run and train, against the fused multiply-adds that this machine can do.
+//!
+//! `cargo bench -p duress-network --bench speed [-- WORKLOAD...]`; `benches/compare.sh` sets PyTorch beside it.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
+
+use std::time::Instant;
+
+use duress_network::arch::catalogue;
+use duress_network::arch::mlp::Mlp;
+use duress_network::device::Cpu;
+use duress_network::executor::{Executor, Options};
+use duress_network::kernel::optimise::{Adam, adam};
+use duress_network::kernel::{InstructionSet, Threads};
+use duress_network::op::{Randomness, Role};
+use duress_network::training::{Mode, Trainer, Wanted};
+use duress_network::{Network, Stream, Weights};
+
+/// A workload: its name, its repetitions, and what is timed.
+struct Workload {
+    name: &'static str,
+    repetitions: usize,
+    images: usize,
+    /// Floating-point operations of a repetition, a multiply-add counted as two.
+    operations: f64,
+    once: Box<dyn FnMut()>,
+}
+
+fn architecture(name: &str, input: &[usize]) -> Network {
+    let entry = catalogue().iter().find(|entry| entry.name == name).expect("an architecture of the catalogue");
+    entry.network(input, 10).expect("it reads such images")
+}
+
+/// Weights by He's rule, biases zero, normalisations the identity.
+fn weights(network: &Network) -> Weights {
+    let mut weights = Weights::zeros(network);
+    for (p, values) in network.parameters().iter().zip(weights.values_mut()) {
+        match p.role {
+            Role::Weight => {
+                let std = (2.0 / p.fan_in as f64).sqrt();
+                Stream::new(0, &p.name, &[]).fill_normal(values, 0.0, std);
+            }
+            Role::Scale => values.fill(1.0),
+            _ if p.name.ends_with("running_var") => values.fill(1.0),
+            _ => {}
+        }
+    }
+    weights
+}
+
+fn images(network: &Network, count: usize) -> Vec<f32> {
+    let mut x = vec![0.0; count * network.input_len()];
+    Stream::new(1, "images", &[]).fill_uniform(&mut x, 0.0, 1.0);
+    x
+}
+
+fn inference(name: &'static str, network: &Network, count: usize) -> Workload {
+    let executor = Executor::new(&weights(network), &Options::default());
+    let x = images(network, count);
+    Workload {
+        name,
+        repetitions: 60,
+        images: count,
+        operations: 2.0 * (count as u64 * network.macs()) as f64,
+        once: Box::new(move || {
+            executor.run(&x, count).expect("the images fit");
+        }),
+    }
+}
+
+/// Cross-entropy's gradient: probabilities less one at the label, over the batch.
+fn loss_gradient(logits: &[f32], classes: usize) -> Vec<f32> {
+    let count = logits.len() / classes;
+    let mut gradient = vec![0.0; logits.len()];
+    for (image, (z, g)) in logits.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes)).enumerate() {
+        duress_network::kernel::softmax::row(z, g);
+        g[image % classes] -= 1.0;
+        g.iter_mut().for_each(|g| *g /= count as f32);
+    }
+    gradient
+}
+
+fn training(name: &'static str, network: &Network, count: usize, repetitions: usize) -> Workload {
+    let trainer = Trainer::new(network, Cpu::new());
+    let mut parameters: Vec<Vec<f32>> = weights(network).into_tensors().into_iter().map(|t| t.values).collect();
+    let mut moments: Vec<[Vec<f32>; 2]> = parameters.iter().map(|p| [vec![0.0; p.len()], vec![0.0; p.len()]]).collect();
+    let x = images(network, count);
+    let how = (InstructionSet::detect(), Threads::Pool);
+    let mut step = 0;
+    let once = move || {
+        step += 1;
+        let slices: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
+        let random = Randomness { seed: 0, step: step as u64, first: 0 };
+        let saved = trainer.forward(&slices, &x, count, Mode::Train(random)).expect("the images fit");
+        let gradient = loss_gradient(saved.logits(), 10);
+        let wanted = Wanted { parameters: true, input: false };
+        let gradients = trainer.backward(&saved, &gradient, wanted).expect("the gradient fits");
+        for (index, values) in saved.running_statistics() {
+            parameters[*index].copy_from_slice(values);
+        }
+        let by = Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step };
+        for ((p, g), [m, v]) in parameters.iter_mut().zip(&gradients.parameters).zip(&mut moments) {
+            if !g.is_empty() {
+                adam(how, &by, g, [p, m, v]);
+            }
+        }
+    };
+    let operations = 6.0 * (count as u64 * network.macs()) as f64;
+    Workload { name, repetitions, images: count, operations, once: Box::new(once) }
+}
+
+fn workloads(wanted: &[String]) -> Vec<Workload> {
+    let resnet = || architecture("resnet-20", &[3, 32, 32]);
+    let build: [(&'static str, Box<dyn Fn(&'static str) -> Workload>); 4] = [
+        ("mlp-train", Box::new(|name| training(name, &Mlp::default().network(&[784], 10).expect("an mlp"), 60, 600))),
+        ("lenet-train", Box::new(|name| training(name, &architecture("lenet-5", &[1, 28, 28]), 64, 300))),
+        ("resnet20-infer", Box::new(move |name| inference(name, &resnet(), 128))),
+        ("resnet20-train", Box::new(move |name| training(name, &resnet(), 128, 14))),
+    ];
+    build
+        .into_iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
+        .map(|(n, b)| b(n))
+        .collect()
+}
+
+/// Multiply-adds in registers on one thread: 16 sums of `LANES` numbers, a vector each.
+#[inline(always)]
+fn multiply_adds<const LANES: usize>(rounds: usize) -> f32 {
+    let (factor, offset) = (std::hint::black_box([0.999_f32; LANES]), std::hint::black_box([0.001_f32; LANES]));
+    let step = |sum: [f32; LANES]| -> [f32; LANES] { std::array::from_fn(|i| sum[i].mul_add(factor[i], offset[i])) };
+    let mut sums = [[1.0_f32; LANES]; 16];
+    for _ in 0..rounds {
+        sums = sums.map(step);
+    }
+    sums.iter().flatten().sum()
+}
+
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
+    use std::hint::black_box;
+
+    macro_rules! multiply_adds {
+        ($name:ident, $features:literal, $set:ident, $fmadd:ident, $sums:literal) => {
+            #[target_feature(enable = $features)]
+            pub(super) fn $name(rounds: usize) {
+                let (factor, offset) = (black_box($set(0.999)), black_box($set(0.001)));
+                let mut sums = [$set(1.0); $sums];
+                for _ in 0..rounds {
+                    for sum in &mut sums {
+                        *sum = $fmadd(*sum, factor, offset);
+                    }
+                }
+                black_box(sums);
+            }
+        };
+    }
+
+    multiply_adds!(avx512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, 16);
+    multiply_adds!(avx2, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, 12);
+}
+
+/// Multiply-adds with the best instructions, and how many numbers they are done on in a round.
+fn best(rounds: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            #[expect(unsafe_code, reason = "a call across instruction sets")]
+            // SAFETY: the processor was just found to have the feature.
+            unsafe {
+                wide::avx512(rounds);
+            }
+            return 16 * 16;
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            #[expect(unsafe_code, reason = "a call across instruction sets")]
+            // SAFETY: as above.
+            unsafe {
+                wide::avx2(rounds);
+            }
+            return 12 * 8;
+        }
+    }
+    std::hint::black_box(multiply_adds::<4>(rounds));
+    16 * 4
+}
+
+/// Billions of operations per second that all threads reach together at best.
+fn peak() -> f64 {
+    let rounds = 200_000;
+    let once = || {
+        let start = Instant::now();
+        let numbers: usize = rayon::broadcast(|_| best(rounds)).into_iter().sum();
+        2.0 * (rounds * numbers) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..50).map(|_| once()).fold(0.0, f64::max)
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let peak = peak();
+    println!(
+        "ours\tpeak\t{} threads, {}\t{peak:.0} GFLOP/s",
+        rayon::current_num_threads(),
+        InstructionSet::detect().name()
+    );
+    for mut workload in workloads(&wanted) {
+        (0..workload.repetitions.div_ceil(10)).for_each(|_| (workload.once)());
+        let mut times: Vec<f64> = (0..workload.repetitions)
+            .map(|_| {
+                let start = Instant::now();
+                (workload.once)();
+                start.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let (median, least) = (times[times.len() / 2], times[0]);
+        let speed = workload.operations / median / 1e9;
+        println!(
+            "ours\t{}\t{:.3} ms median\t{:.3} ms least\t{:.0} images/s\t{speed:.0} GFLOP/s\t{:.0} % of peak",
+            workload.name,
+            median * 1e3,
+            least * 1e3,
+            workload.images as f64 / median,
+            100.0 * speed / peak
+        );
+    }
+}
