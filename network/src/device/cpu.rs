@@ -83,7 +83,7 @@ impl Device for Cpu {
     }
 
     fn spread<R: Send>(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) -> R + Sync) -> Vec<R> {
-        let block = self.threads.share(images, block, 1);
+        let block = self.threads.share(images, block, 1, usize::MAX);
         let work = |i: usize| {
             self.pool.with_child(|pool| {
                 let one = Self { set: self.set, threads: Threads::One, pool: Arc::clone(pool) };
@@ -96,6 +96,14 @@ impl Device for Cpu {
         } else {
             (0..blocks).into_par_iter().map(work).collect()
         }
+    }
+
+    fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        if self.threads.count() == 1 || rayon::current_thread_index().is_some() { f() } else { rayon::scope(|_| f()) }
+    }
+
+    fn download(&self, from: &Buffer, len: usize) -> Vec<f32> {
+        from[..len].to_vec()
     }
 
     fn copy(&self, images: usize, how: &Strided, from: &Buffer, accumulate: bool, to: &mut Buffer) {

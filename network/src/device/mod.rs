@@ -68,6 +68,11 @@ pub trait Device: Debug + Sized + Sync {
     /// images, and gets the device that it should do them on. Results are in the order of the images.
     fn spread<R: Send>(&self, images: usize, block: usize, f: impl Fn(&Self, Range<usize>) -> R + Sync) -> Vec<R>;
 
+    /// Does work of many small parts where their threads are reached without detours.
+    fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        f()
+    }
+
     /// Copies to the device.
     fn upload(&self, values: &[f32]) -> Self::Buffer {
         let mut buffer = self.buffer(values.len());

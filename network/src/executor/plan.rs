@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_exposed_is_not_merged_and_faithfulness_merges_nothing() {
         let plan = Plan::new(&network(), &Options::exposing([6]));
-        assert_eq!(plan.stages.iter().map(|s| s.last).collect::<Vec<_>>(), [3, 6, 8]);
+        assert_eq!(plan.stages.iter().map(|s| s.last).collect::<Vec<_>>(), [3, 6, 7, 8]);
         let plan = Plan::new(&network(), &Options::faithful());
         assert_eq!(plan.stages.len(), 7);
         assert!(plan.source.iter().all(Option::is_some));

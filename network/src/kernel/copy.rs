@@ -1,6 +1,6 @@
 //! Moving numbers about: transpositions, slices, channels side by side.
 
-use super::spread::Threads;
+use super::spread::{TOUCH, Threads};
 
 /// Numbers copied in four nested loops within each image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub fn copy(threads: Threads, how: &Strided, from: &[f32], accumulate: bool, to:
         return;
     }
     assert_eq!(from.len() / read, to.len() / write, "equally many images");
-    let share = threads.share(to.len() / write, ((1 << 16) / write).max(1), 1);
+    let share = threads.share(to.len() / write, ((1 << 16) / write).max(1), 1, TOUCH * how.len());
     threads.chunks(to, share * write, |chunk, to| {
         let from = &from[chunk * share * read..];
         for (from, to) in from.chunks_exact(read).zip(to.chunks_exact_mut(write)) {

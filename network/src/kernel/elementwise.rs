@@ -3,7 +3,7 @@
 
 use super::instruction_set::{InstructionSet, Work};
 use super::simd::Simd;
-use super::spread::Threads;
+use super::spread::{TOUCH, Threads};
 use crate::activation::Activation;
 
 /// Numbers per task.
@@ -26,7 +26,7 @@ impl<F: FnOnce()> Work for Loop<F> {
 /// Calls `f(x's chunk, y's chunk)` for chunks over the threads.
 fn unary((set, threads): How, x: &[f32], y: &mut [f32], f: impl Fn(&[f32], &mut [f32]) + Sync) {
     assert_eq!(x.len(), y.len(), "x and y are equally long");
-    let share = threads.share(y.len(), SHARE, 16);
+    let share = threads.share(y.len(), SHARE, 16, TOUCH);
     threads.chunks(y, share, |i, y| {
         let x = &x[i * share..][..y.len()];
         set.run(Loop(|| f(x, y)));
@@ -36,7 +36,7 @@ fn unary((set, threads): How, x: &[f32], y: &mut [f32], f: impl Fn(&[f32], &mut 
 /// Calls `f(a's chunk, b's chunk, y's chunk)` for chunks over the threads.
 fn binary((set, threads): How, a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync) {
     assert!(a.len() == y.len() && b.len() == y.len(), "a, b and y are equally long");
-    let share = threads.share(y.len(), SHARE, 16);
+    let share = threads.share(y.len(), SHARE, 16, TOUCH);
     threads.chunks(y, share, |i, y| {
         let (a, b) = (&a[i * share..][..y.len()], &b[i * share..][..y.len()]);
         set.run(Loop(|| f(a, b, y)));
@@ -56,7 +56,7 @@ pub fn activation(how: How, f: Activation, x: &[f32], y: &mut [f32]) {
 
 /// `y = f(y)`.
 pub fn activation_in_place((set, threads): How, f: Activation, y: &mut [f32]) {
-    let share = threads.share(y.len(), SHARE, 16);
+    let share = threads.share(y.len(), SHARE, 16, TOUCH);
     threads.chunks(y, share, |_, y| set.run(Loop(|| f.apply(y))));
 }
 
@@ -132,7 +132,7 @@ pub fn scale_shift((set, threads): How, x: &[f32], scale: &[f32], shift: &[f32],
     let c = scale.len();
     assert!(x.len() == y.len() && shift.len() == c, "x and y, scale and shift are equally long");
     assert!(then.residual.is_none_or(|r| r.len() == y.len()), "the residual is as long as y");
-    let share = threads.share(y.len(), SHARE, c.max(1));
+    let share = threads.share(y.len(), SHARE, c.max(1), TOUCH);
     threads.chunks(y, share, |i, y| {
         let x = &x[i * share..][..y.len()];
         let residual = then.residual.map(|r| &r[i * share..][..y.len()]);
@@ -167,7 +167,7 @@ fn scale_shift_rows(
 pub fn normalise((set, threads): How, x: &[f32], mean: &[f32], std: &[f32], y: &mut [f32]) {
     let c = mean.len();
     assert!(x.len() == y.len() && std.len() == c, "x and y, mean and std are equally long");
-    let share = threads.share(y.len(), SHARE, c.max(1));
+    let share = threads.share(y.len(), SHARE, c.max(1), TOUCH);
     threads.chunks(y, share, |i, y| {
         let x = &x[i * share..][..y.len()];
         set.run(Loop(|| {
@@ -184,7 +184,8 @@ pub fn add_to_each((set, threads): How, offset: &[f32], y: &mut [f32]) {
     if offset.is_empty() {
         return;
     }
-    let share = threads.share(y.len() / offset.len(), SHARE / offset.len().min(SHARE), 1) * offset.len();
+    let share =
+        threads.share(y.len() / offset.len(), SHARE / offset.len().min(SHARE), 1, TOUCH * offset.len()) * offset.len();
     threads.chunks(y, share, |_, y| {
         set.run(Loop(|| {
             for image in y.chunks_exact_mut(offset.len()) {

@@ -11,8 +11,6 @@ use super::tile::{Chain, Finish, Grid, Out, Start, sweep};
 
 /// Products per block of the summed index: a panel of that many rows stays in the first-level cache.
 const DEPTH: usize = 256;
-/// Multiplications below which another thread costs more than it saves.
-const ALONE: usize = 1 << 17;
 
 /// A matrix inside a slice: element `(r, c)` is at `r row_step + c column_step`.
 #[derive(Clone, Copy, Debug)]
@@ -200,7 +198,7 @@ pub fn matmul(
     if c.is_empty() {
         return;
     }
-    let share = if rows * columns * b.depth < ALONE { rows } else { threads.share(rows, 64, 8) };
+    let share = threads.share(rows, 64, 8, columns * b.depth);
     threads.chunks(c, share * columns, |chunk, c| {
         let first = chunk * share;
         let around = Around { residual: around.residual.map(|r| &r[first * columns..]), ..*around };
@@ -264,7 +262,7 @@ pub fn product(on: How, how: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
     let c = &mut c[how.c.offset..];
     if outer.0 * inner.0 == 1 {
         let (b, step) = (right(0), how.c.row_step);
-        let share = if rows * columns * depth < ALONE { rows } else { on.1.share(rows, 64, 8) };
+        let share = on.1.share(rows, 64, 8, columns * depth);
         let end = (rows - 1) * step + columns;
         return on.1.chunks(&mut c[..end], share * step, |chunk, c| {
             let a = left(chunk * share * how.a.row_step);

@@ -7,7 +7,7 @@
 use super::elementwise::How;
 use super::instruction_set::Work;
 use super::simd::Simd;
-use super::spread::with_scratch;
+use super::spread::{TOUCH, with_scratch};
 
 /// Channels whose sums are kept in registers together.
 const BLOCK: usize = 16;
@@ -76,9 +76,14 @@ fn chains<const N: usize>(
 }
 
 /// Sums of an image, or of the images of a batch, over the threads: `work` fills `n c` numbers for each image.
-fn per_image(how: How, images: usize, per: usize, work: impl Fn(usize, &mut [f32]) + Sync, then: impl FnOnce(&[f32])) {
+fn per_image(
+    how: How,
+    (images, per, cost): (usize, usize, usize),
+    work: impl Fn(usize, &mut [f32]) + Sync,
+    then: impl FnOnce(&[f32]),
+) {
     with_scratch(images * per, |partial| {
-        let share = how.1.share(images, 16, 1);
+        let share = how.1.share(images, 16, 1, cost);
         how.1.chunks(partial, share * per, |chunk, partial| {
             for (i, sums) in partial.chunks_exact_mut(per).enumerate() {
                 work(chunk * share + i, sums);
@@ -102,7 +107,7 @@ pub fn statistics(how: How, x: &[f32], images: usize, c: usize) -> Statistics {
     assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images of c channels");
     let places = len / c;
     let work = |i: usize, sums: &mut [f32]| how.0.run(Moments { x: &x[i * len..][..len], c, out: sums });
-    per_image(how, images, 2 * c, work, |partial| {
+    per_image(how, (images, 2 * c, TOUCH * len), work, |partial| {
         for sums in partial.chunks_exact(2 * c) {
             let (n, m) = (all.count as f64, places as f64);
             for (j, (mean, variance)) in all.mean.iter_mut().zip(&mut all.variance).enumerate() {
@@ -160,7 +165,7 @@ pub fn gradient_sums(how: How, x: &[f32], g: &[f32], images: usize, mean: &[f32]
     let work = |i: usize, sums: &mut [f32]| {
         how.0.run(GradientSums { x: &x[i * len..][..len], g: &g[i * len..][..len], mean, out: sums });
     };
-    per_image(how, images, 2 * c, work, |partial| {
+    per_image(how, (images, 2 * c, TOUCH * len), work, |partial| {
         for sums in partial.chunks_exact(2 * c) {
             for (total, sums) in totals.iter_mut().zip(sums.chunks_exact(c)) {
                 total.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(*sum));
@@ -200,7 +205,7 @@ pub fn channel_sums(how: How, x: &[f32], images: usize, c: usize) -> Vec<f64> {
     let len = x.len() / images;
     assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images of c channels");
     let work = |i: usize, sums: &mut [f32]| how.0.run(Sums { x: &x[i * len..][..len], out: sums });
-    per_image(how, images, c, work, |partial| {
+    per_image(how, (images, c, TOUCH * len), work, |partial| {
         for image in partial.chunks_exact(c) {
             totals.iter_mut().zip(image).for_each(|(total, sum)| *total += f64::from(*sum));
         }
@@ -240,7 +245,7 @@ pub struct Combination<'a> {
 pub fn combine((set, threads): How, by: &Combination<'_>, x: &[f32], g: &[f32], accumulate: bool, dx: &mut [f32]) {
     let c = by.a.len();
     assert!(x.len() == dx.len() && g.len() == dx.len() && by.b.len() == c && by.s.len() == c, "slices fit");
-    let share = threads.share(dx.len(), 1 << 14, c.max(1));
+    let share = threads.share(dx.len(), 1 << 14, c.max(1), TOUCH);
     threads.chunks(dx, share, |i, dx| {
         let (x, g) = (&x[i * share..][..dx.len()], &g[i * share..][..dx.len()]);
         set.run(Combine { by: *by, x, g, accumulate, dx });
@@ -278,7 +283,7 @@ impl Work for Combine<'_, '_> {
 pub fn layer_norm((_, threads): How, eps: f64, weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
     let len = weight.len();
     assert!(x.len() == y.len() && bias.len() == len, "x and y, weight and bias are equally long");
-    let share = threads.share(y.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1) * len;
+    let share = threads.share(y.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1, 4 * TOUCH * len) * len;
     threads.chunks(y, share, |i, y| {
         for (x, y) in x[i * share..][..y.len()].chunks_exact(len).zip(y.chunks_exact_mut(len)) {
             let (mean, inverse) = row_statistics(x, eps);
@@ -315,7 +320,7 @@ pub fn layer_norm_backward(
 ) {
     let len = weight.len();
     assert!(x.len() == dx.len() && dy.len() == dx.len() && dw.len() == len && db.len() == len, "slices fit");
-    let share = threads.share(dx.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1) * len;
+    let share = threads.share(dx.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1, 4 * TOUCH * len) * len;
     threads.chunks(dx, share, |i, dx| {
         let (x, dy) = (&x[i * share..][..dx.len()], &dy[i * share..][..dx.len()]);
         for ((x, dy), dx) in x.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {

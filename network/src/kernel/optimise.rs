@@ -3,6 +3,7 @@
 use super::elementwise::How;
 use super::instruction_set::Work;
 use super::simd::Simd;
+use super::spread::TOUCH;
 
 /// Numbers per task.
 const SHARE: usize = 1 << 14;
@@ -58,10 +59,10 @@ pub fn adam((set, threads): How, by: &Adam, gradient: &[f32], [parameters, first
         eps: by.eps as f32,
     };
     let step = |(((gradient, parameters), first), second)| set.run(Step { by, gradient, parameters, first, second });
-    if threads.count() == 1 || len <= SHARE {
+    if threads.for_cost(4 * TOUCH * len).count() == 1 {
         return step((((gradient, parameters), first), second));
     }
-    let share = threads.share(len, 4 * SHARE, 16);
+    let share = threads.share(len, 4 * SHARE, 16, 4 * TOUCH);
     gradient
         .par_chunks(share)
         .zip(parameters.par_chunks_mut(share))

@@ -4,6 +4,7 @@
 use super::elementwise::How;
 use super::instruction_set::Work;
 use super::simd::Simd;
+use super::spread::TOUCH;
 
 /// Channels whose running maxima are kept together.
 const BLOCK: usize = 64;
@@ -93,7 +94,7 @@ pub fn forward((set, threads): How, pool: &Pooling, x: &[f32], y: &mut [f32]) {
         return;
     }
     assert_eq!(x.len() / input, y.len() / output, "equally many images");
-    let share = threads.share(y.len() / output, 16, 1);
+    let share = threads.share(y.len() / output, 16, 1, 2 * TOUCH * input);
     threads.chunks(y, share * output, |chunk, y| {
         let x = &x[chunk * share * input..];
         for (x, y) in x.chunks_exact(input).zip(y.chunks_exact_mut(output)) {
@@ -149,7 +150,7 @@ pub fn backward((set, threads): How, pool: &Pooling, x: &[f32], dy: &[f32], accu
         return;
     }
     assert!(x.len() == dx.len() && dy.len() / output.max(1) == dx.len() / input, "equally many images");
-    let share = threads.share(dx.len() / input, 16, 1);
+    let share = threads.share(dx.len() / input, 16, 1, 4 * TOUCH * input);
     threads.chunks(dx, share * input, |chunk, dx| {
         let (x, dy) = (&x[chunk * share * input..], &dy[chunk * share * output..]);
         let images = dx.chunks_exact_mut(input).zip(x.chunks_exact(input)).zip(dy.chunks_exact(output));

@@ -3,7 +3,9 @@
 use super::spread::Threads;
 use crate::real::Real;
 
-/// Rows per task.
+/// What an exponential costs, in multiply-adds.
+const EXPONENTIAL: usize = 300;
+/// Numbers per task.
 const SHARE: usize = 1 << 13;
 
 /// `y = softmax(x)` over each row of `len` numbers, from differences to the row's largest.
@@ -15,7 +17,7 @@ pub fn softmax(threads: Threads, len: usize, x: &[f32], y: &mut [f32]) {
     if len == 0 {
         return;
     }
-    let share = threads.share(y.len() / len, SHARE / len.min(SHARE), 1) * len;
+    let share = threads.share(y.len() / len, SHARE / len.min(SHARE), 1, EXPONENTIAL * len) * len;
     threads.chunks(y, share, |i, y| {
         let x = &x[i * share..][..y.len()];
         for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
@@ -47,7 +49,7 @@ pub fn softmax_backward(threads: Threads, len: usize, y: &[f32], dy: &[f32], acc
     if len == 0 {
         return;
     }
-    let share = threads.share(dx.len() / len, SHARE / len.min(SHARE), 1) * len;
+    let share = threads.share(dx.len() / len, SHARE / len.min(SHARE), 1, EXPONENTIAL * len) * len;
     threads.chunks(dx, share, |i, dx| {
         let (y, dy) = (&y[i * share..][..dx.len()], &dy[i * share..][..dx.len()]);
         for ((y, dy), dx) in y.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {

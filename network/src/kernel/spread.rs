@@ -8,6 +8,11 @@ use rayon::prelude::*;
 
 use super::aligned::Aligned;
 
+/// Multiply-adds below which another thread costs more than it saves.
+const WORTHWHILE: usize = 1 << 20;
+/// What reading, changing and writing a number costs, in multiply-adds.
+pub(super) const TOUCH: usize = 8;
+
 /// How the current thread may use the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
@@ -39,10 +44,20 @@ impl Threads {
         }
     }
 
-    /// Items per task, so that every thread has a few tasks but none is tiny: at most `most`, a multiple of `unit`.
-    pub(crate) fn share(self, items: usize, most: usize, unit: usize) -> usize {
-        let per_task = items.div_ceil(if self.count() == 1 { 1 } else { 3 * self.count() });
-        per_task.min(most.max(1)).max(1).next_multiple_of(unit)
+    /// Items per task, so that every thread has a few tasks but none is tiny: a multiple of `unit`, and at most `most` unless
+    /// that were tiny. An item costs as much as `cost` multiply-adds.
+    pub(crate) fn share(self, items: usize, most: usize, unit: usize, cost: usize) -> usize {
+        let most = most.max(1);
+        if self.count() == 1 {
+            return items.clamp(1, most).next_multiple_of(unit);
+        }
+        let least = WORTHWHILE.div_ceil(cost.max(1));
+        items.div_ceil(3 * self.count()).min(most).max(least).min(items.max(1)).next_multiple_of(unit)
+    }
+
+    /// The same threads, or one alone if the whole work costs less than two tasks should.
+    pub(super) fn for_cost(self, cost: usize) -> Self {
+        if cost < 2 * WORTHWHILE { Self::One } else { self }
     }
 }
 

@@ -43,6 +43,10 @@ impl<D: Device> Trainer<D> {
             let (wanted, found) = (saved.logits.len(), dlogits.len());
             return Err(TrainingError::Length { name: "gradient of the logits".into(), wanted, found });
         }
+        Ok(self.device.enter(|| self.run_backward(saved, dlogits, wanted)))
+    }
+
+    fn run_backward(&self, saved: &Saved<D>, dlogits: &[f32], wanted: Wanted) -> Gradients {
         let mut flow = Flow {
             values: (0..saved.values.len()).map(|_| None).collect(),
             needed: self.needed(wanted),
@@ -60,7 +64,7 @@ impl<D: Device> Trainer<D> {
                 None => vec![0.0; saved.images * self.network.input_len()],
             };
         }
-        Ok(gradients)
+        gradients
     }
 
     /// Which values' gradients lead to one that is asked for.

@@ -111,6 +111,10 @@ impl<D: Device> Trainer<D> {
         mode: Mode,
     ) -> Result<Saved<D>, TrainingError> {
         self.check(parameters, x, images)?;
+        Ok(self.device.enter(|| self.run(parameters, x, images, mode)))
+    }
+
+    fn run(&self, parameters: &[&[f32]], x: &[f32], images: usize, mode: Mode) -> Saved<D> {
         let device = &self.device;
         let random = match mode {
             Mode::Train(random) => Some(random),
@@ -137,7 +141,7 @@ impl<D: Device> Trainer<D> {
         }
         let last = self.network.shapes().len() - 1;
         saved.logits = self.to_row_major(&saved, last, value_of(&saved, last));
-        Ok(saved)
+        saved
     }
 
     fn check(&self, parameters: &[&[f32]], x: &[f32], images: usize) -> Result<(), TrainingError> {

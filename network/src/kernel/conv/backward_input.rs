@@ -149,7 +149,7 @@ pub fn backward_input(
         }
         return;
     }
-    let share = threads.share(images, (512 << 10) / (4 * weight.border.len().max(1)), 1);
+    let share = threads.share(images, (512 << 10) / (4 * weight.border.len().max(1)), 1, conv.multiplications());
     threads.chunks(dx, share * input, |chunk, dx| {
         let dy = &dy[chunk * share * output..][..dx.len() / input * output];
         if weight.border.is_plain() {

@@ -3,7 +3,7 @@
 
 use super::super::instruction_set::{InstructionSet, Work};
 use super::super::simd::Simd;
-use super::super::spread::{Threads, with_scratch};
+use super::super::spread::{TOUCH, Threads, with_scratch};
 use super::super::tile::{Chain, Finish, Grid, Out, Start, sweep};
 use super::geometry::Convolution;
 
@@ -33,6 +33,7 @@ pub fn backward_weight(
     }
     let images = x.len() / input;
     assert_eq!((x.len(), dy.len()), (images * input, images * output), "x and dy hold equally many images");
+    let threads = threads.for_cost(images * conv.multiplications());
     let panels = Panels::of(conv, set.panel());
     // The cut depends on the shapes alone, not on the panels' width: it decides in which order sums are added.
     let chunk = images.div_ceil((SUMS / weights).clamp(1, CHUNKS));
@@ -106,7 +107,7 @@ impl Panels {
 /// Adds the chunks' sums, in order, to the first one's.
 fn combine(threads: Threads, partial: &mut [f32], all: usize) {
     let (first, rest) = partial.split_at_mut(all);
-    let share = threads.share(all, 1 << 14, 16);
+    let share = threads.share(all, 1 << 14, 16, TOUCH * rest.len() / all);
     threads.chunks(first, share, |i, sums| {
         for other in rest.chunks_exact(all) {
             for (sum, value) in sums.iter_mut().zip(&other[i * share..]) {

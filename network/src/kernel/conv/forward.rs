@@ -60,7 +60,7 @@ pub fn forward(
     }
     let images = y.len() / output;
     assert_eq!((x.len(), y.len()), (images * input, images * output), "x and y hold equally many images");
-    let share = threads.share(images, 16, 1);
+    let share = threads.share(images, 16, 1, conv.multiplications());
     threads.chunks(y, share * output, |chunk, y| {
         let first = chunk * share;
         let x = &x[first * input..][..y.len() / output * input];

@@ -49,6 +49,12 @@ impl Convolution {
         self.outputs * self.group_inputs() * self.taps()
     }
 
+    /// Multiply-adds for an image.
+    #[must_use]
+    pub fn multiplications(&self) -> usize {
+        self.output_len() * self.taps() * self.group_inputs()
+    }
+
     /// Channels that an output sees.
     #[must_use]
     pub fn group_inputs(&self) -> usize {
