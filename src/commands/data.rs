@@ -173,7 +173,11 @@ fn show(source: &Description, roots: &DataRoots) -> String {
     line("licence", source.licence.to_owned());
     let _ = write!(text, "\nIn a spec:\n\n    [data.images]\n    source = \"{}\"\n", source.name);
     if Source::published(source.name).is_none() {
-        let _ = writeln!(text, "    path = \"file.{}\"", source.name);
+        let path = match source.name {
+            "folder" => "pictures/train\"\n    size = 32".to_owned(),
+            name => format!("file.{name}\""),
+        };
+        let _ = writeln!(text, "    path = \"{path}");
     }
     text
 }

@@ -198,11 +198,14 @@ pub(super) mod tests {
             let error = Picture::decode("sign.ppm", &bad).expect_err("broken").to_string();
             assert!(error.contains("`sign.ppm`"), "{error}");
         }
-        for cut in 2..png.len() {
-            let _ = Picture::decode("a", &png[..cut]);
-        }
-        for cut in 2..jpeg.len() {
-            let _ = Picture::decode("a", &jpeg[..cut]);
+        for whole in [&whole[..], &png, jpeg] {
+            // Whatever comes of it, it is no panic.
+            (2..whole.len()).for_each(|cut| drop(Picture::decode("a", &whole[..cut])));
+            for bit in 0..8 * whole.len() {
+                let mut flipped = whole.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                drop(Picture::decode("a", &flipped));
+            }
         }
     }
 }
