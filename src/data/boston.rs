@@ -7,8 +7,8 @@
 use super::decoded::{Answers, Decoded, Values};
 use super::error::DataError;
 use super::facts::{Description, Facts, Task};
+use super::find::Wanted;
 use super::numbers;
-use super::source::Wanted;
 
 /// Features of a row, in order, then the target.
 const NAMES: [&str; FEATURES + 1] =

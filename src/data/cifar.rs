@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::decoded::{Answers, Decoded, Values};
 use super::error::DataError;
 use super::facts::{Description, Facts, Moments, Task};
+use super::find::Wanted;
 use super::inflate;
-use super::source::{Part, Wanted};
+use super::source::Part;
 
 /// Bytes of a picture: three planes.
 const PIXELS: usize = 3 * 32 * 32;

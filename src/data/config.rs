@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use super::columns::{Answer, Columns};
 use super::error::DataError;
 use super::facts::Task;
+use super::find::{DataRoots, find_own, find_own_folder};
 use super::scale::Scale;
 use super::select::{Portion, Step};
-use super::source::{DataRoots, Part, Reading, Source, SourceFile, find_own, find_own_folder};
-
-/// The most pixels that a side of a picture may be brought to.
-const MAX_SIDE: usize = 4096;
+use super::source::{Part, Reading, Source, SourceFile};
 
 /// A source and how its rows are prepared.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,85 +239,7 @@ impl DataConfig {
         Ok(files)
     }
 
-    /// Everything that is wrong with the settings as far as can be told without reading; each is a
-    /// [`DataError::Setting`].
-    #[must_use]
-    pub fn check(&self) -> Vec<DataError> {
-        let mut faults = Vec::new();
-        self.check_paths(&mut faults);
-        self.check_portions(&mut faults);
-        for (key, limit) in [
-            ("limit.train", self.limit.train),
-            ("limit.validation", self.limit.validation),
-            ("limit.test", self.limit.test),
-        ] {
-            if limit == Some(0) {
-                faults.push(DataError::setting(key, "leaves no row", "write 1 or more, or leave it out"));
-            }
-        }
-        self.check_size(&mut faults);
-        faults.extend(self.scale.check(self.features(), self.source.holds_codes()));
-        faults
-    }
-
-    fn check_size(&self, faults: &mut Vec<DataError>) {
-        let size = self.source.pictures().map(|pictures| pictures.size).or(self.size);
-        if size.is_some_and(|size| size.iter().any(|side| !(1..=MAX_SIDE).contains(side))) {
-            let problem = format!("must be one or two numbers of pixels from 1 to {MAX_SIDE}");
-            faults.push(DataError::setting("size", problem, "write, for example, `size = 32` or `size = [32, 64]`"));
-        } else if self.size.is_some() && self.shape().is_none_or(|shape| shape.len() < 2) {
-            let problem = format!("has no use: the rows of {} are no pictures", self.source.name());
-            faults.push(DataError::setting("size", problem, "leave it out"));
-        }
-    }
-
-    fn check_paths(&self, faults: &mut Vec<DataError>) {
-        let name = self.source.name();
-        if self.source.is_own_file() {
-            if self.path.is_none() {
-                faults.push(self.no_path());
-            }
-            if self.test_path.is_some() && matches!(self.source, Source::Npz { test: Some(_), .. }) {
-                let problem = "is given beside `test_x` and `test_y`";
-                faults.push(DataError::setting("test_path", problem, "keep either the second file or the arrays"));
-            }
-        } else if self.test_path.is_some() {
-            let problem = format!("has no use: {name} is a published set");
-            faults.push(DataError::setting("test_path", problem, "leave it out"));
-        }
-        if self.source == Source::Digits && self.path.is_some() {
-            faults.push(DataError::setting("path", "has no use: digits are part of the program", "leave it out"));
-        }
-    }
-
-    fn check_portions(&self, faults: &mut Vec<DataError>) {
-        if self.has_test_part() && self.test != Holdout::Fifth {
-            let problem = format!("has no use: {} has a test set of its own", self.source.name());
-            faults.push(DataError::setting(
-                "test",
-                problem,
-                "leave it out, or shorten the set by `limit = { test = n }`",
-            ));
-            return;
-        }
-        let mut rows = self.part_rows(Part::Train);
-        for (key, portion) in [("test", self.held_back()), ("validation", self.validation.clone())] {
-            let Some(portion) = portion else { continue };
-            let sane = match &portion {
-                Portion::First(count) | Portion::Last(count) => *count > 0,
-                Portion::Share { share, .. } => *share > 0.0 && *share < 1.0,
-            };
-            let fits = rows.is_none_or(|rows| portion.count(rows).is_some());
-            if !sane || !fits {
-                let of = rows.map_or(String::new(), |rows| format!(" of {rows}"));
-                let problem = format!("must take at least one row{of} and leave at least one");
-                faults.push(DataError::setting(key, problem, "write, for example, `{ share = 0.1 }`"));
-            }
-            rows = rows.and_then(|rows| Step::Drop(portion).count(rows));
-        }
-    }
-
-    fn no_path(&self) -> DataError {
+    pub(super) fn no_path(&self) -> DataError {
         let what = if self.source.pictures().is_some() { "a folder" } else { "a file" };
         let problem = format!("is missing: {} reads {what} of yours", self.source.name());
         DataError::setting("path", problem, "write `path = \"...\"`, starting from the folder of the spec")
@@ -332,7 +252,7 @@ impl DataConfig {
     }
 
     /// What the training part gives up for testing.
-    fn held_back(&self) -> Option<Portion> {
+    pub(super) fn held_back(&self) -> Option<Portion> {
         if self.has_test_part() {
             return None;
         }
@@ -353,7 +273,7 @@ impl DataConfig {
         }
     }
 
-    fn part_rows(&self, part: Part) -> Option<usize> {
+    pub(super) fn part_rows(&self, part: Part) -> Option<usize> {
         let facts = &self.source.description().facts;
         match part {
             Part::Train => facts.train_rows,
@@ -386,35 +306,5 @@ mod tests {
         assert_eq!(rows(&mnist), [Some(5000), Some(10_000), Some(1000)]);
         assert!(!DataConfig::new(Source::Mnist).has(SplitName::Validation));
         assert_eq!(rows(&DataConfig::new(Source::Npz { train: Arrays::default(), test: None })), [None; 3]);
-    }
-
-    #[test]
-    fn settings_that_cannot_work_are_all_told_at_once() {
-        let keys = |config: &DataConfig| {
-            let faults = config.check();
-            faults
-                .iter()
-                .map(|fault| if let DataError::Setting { key, .. } = fault { *key } else { "?" })
-                .collect::<Vec<_>>()
-        };
-        assert!(keys(&DataConfig::new(Source::Digits)).is_empty());
-        let mut mnist = DataConfig::new(Source::Mnist);
-        mnist.test = Holdout::Portion(share(0.1));
-        mnist.limit.test = Some(0);
-        mnist.test_path = Some("t".into());
-        assert_eq!(keys(&mnist), ["test_path", "test", "limit.test"]);
-        let mut digits = DataConfig::new(Source::Digits);
-        digits.path = Some("folder".into());
-        digits.test = Holdout::Portion(Portion::First(1000));
-        digits.validation = Some(Portion::Last(797));
-        assert_eq!(keys(&digits), ["path", "validation"]);
-        digits.validation = Some(share(1.5));
-        assert_eq!(keys(&digits), ["path", "validation"]);
-        assert_eq!(keys(&DataConfig::new(Source::Csv(Columns::default()))), ["path"]);
-        let mut boston = DataConfig::new(Source::Boston);
-        boston.scale = Scale::Unit;
-        assert_eq!(keys(&boston), ["scale"]);
-        boston.scale = Scale::Fixed { mean: vec![0.0; 2], std: vec![1.0; 2] };
-        assert_eq!(keys(&boston), ["scale"]);
     }
 }

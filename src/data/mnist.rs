@@ -5,8 +5,9 @@
 use super::decoded::{Answers, Decoded, Values};
 use super::error::DataError;
 use super::facts::{DIGIT_NAMES, Description, Facts, Moments, Task};
+use super::find::Wanted;
 use super::idx;
-use super::source::{Part, Wanted};
+use super::source::Part;
 
 /// The side of an image, in pixels.
 const SIDE: usize = 28;

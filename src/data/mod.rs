@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | which sources are there? | [`SOURCES`], [`describe`] | `facts.rs`, one file a source |
 //! | what did the user ask for? | [`DataConfig`] | `config.rs` |
-//! | which files? | [`DataConfig::files`] | `source.rs` |
+//! | which files? | [`DataConfig::files`] | `find.rs` |
 //! | which rows, as text that can be hashed? | [`Recipe`] | `recipe.rs`, `select.rs`, `scale.rs` |
 //! | the rows themselves | [`load()`], [`Split`] | `load.rs` |
 //! | how do files get here? | [`fetch`] | `fetch/` |
@@ -12,6 +12,7 @@
 //! Adding a source: its file (facts, files, decoder), a variant of [`Source`] and of [`Reading`], a line in [`SOURCES`].
 
 mod boston;
+mod check;
 mod cifar;
 mod columns;
 mod config;
@@ -22,6 +23,7 @@ mod error;
 mod facts;
 mod fashion_mnist;
 pub mod fetch;
+mod find;
 mod gtsrb;
 mod idx;
 mod inflate;
@@ -44,10 +46,11 @@ pub use config::{DataConfig, Holdout, Limits, SplitName};
 pub use decoded::{Answers, Decoded, Values};
 pub use error::DataError;
 pub use facts::{Description, Facts, Moments, SOURCES, Task, describe};
+pub use find::DataRoots;
 pub use load::{Resolve, Split, load};
 pub use npz::Arrays;
 pub use pictures::Pictures;
 pub use recipe::Recipe;
 pub use scale::Scale;
 pub use select::{Portion, Step};
-pub use source::{DataRoots, Part, Reading, Source, SourceBytes, SourceFile};
+pub use source::{Part, Reading, Source, SourceBytes, SourceFile};
