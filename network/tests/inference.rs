@@ -1,14 +1,11 @@
-//! The executor against the definition of every operation, and against the accuracy of published weights.
-
-use std::path::PathBuf;
+//! The executor against the definition of every operation.
 
 use duress_network::device::Cpu;
 use duress_network::executor::{Executor, ExecutorError, Options};
-use duress_network::files::{NameMap, import};
 use duress_network::graph::{Builder, Network, Value};
 use duress_network::kernel::InstructionSet;
 use duress_network::op::{BatchNorm, Conv2d, Given, Linear, MaxPool, Normalise, Reference, ScaleShift, ShortcutA};
-use duress_network::{Activation, Op, Stream, Weights, arch};
+use duress_network::{Activation, Op, Stream, Weights};
 
 /// Random weights with usable running variances.
 fn weights(network: &Network) -> Weights {
@@ -148,31 +145,4 @@ fn a_changed_parameter_is_taken_over_on_request() {
     let after = executor.run(&x, 2).expect("it fits");
     assert_ne!(after, before);
     assert_eq!(Executor::new(&weights, &Options::default()).run(&x, 2), Ok(after));
-}
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not here", path.display());
-    None
-}
-
-/// Labels and `[channel][row][column]` pixels in `0..=255` of the first test images.
-fn cifar10(count: usize) -> Option<(Vec<u8>, Vec<f32>)> {
-    let bytes = std::fs::read(shared("data/cifar-10/test_batch.bin")?).ok()?;
-    let records = bytes.chunks_exact(3073).take(count);
-    Some((
-        records.clone().map(|r| r[0]).collect(),
-        records.flat_map(|r| r[1..].iter().map(|b| f32::from(*b))).collect(),
-    ))
-}
-
-#[test]
-fn resnet20_classifies_cifar10_as_published() {
-    let Some(file) = shared("weights/resnet20-cifar10.th") else { return };
-    let Some((labels, x)) = cifar10(10_000) else { return };
-    let plain = arch::catalogue().iter().find(|entry| entry.name == "resnet-20").expect("it is in the catalogue");
-    let _ = (file, labels, x, plain);
 }

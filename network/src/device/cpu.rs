@@ -161,6 +161,20 @@ impl Device for Cpu {
         conv::forward(self.how(), conv, weight, x, &around(&fused, len), &mut y[..len]);
     }
 
+    fn convolution_with_statistics(
+        &self,
+        images: usize,
+        conv: &Convolution,
+        weight: &conv::PackedForward,
+        x: &Buffer,
+        bias: Option<&Buffer>,
+        y: &mut Buffer,
+    ) -> Statistics {
+        let (x, len) = (&x[..images * conv.input_len()], images * conv.output_len());
+        let around = around(&Fused { bias, ..Fused::default() }, len);
+        conv::forward_with_statistics(self.how(), conv, weight, x, &around, &mut y[..len])
+    }
+
     fn convolution_backward_input(
         &self,
         images: usize,
@@ -262,6 +276,18 @@ impl Device for Cpu {
     fn gradient_sums(&self, [images, places, c]: [usize; 3], mean: &[f32], x: &Buffer, g: &Buffer) -> [Vec<f64>; 2] {
         let len = images * places * c;
         norm::gradient_sums(self.how(), &x[..len], &g[..len], images, mean)
+    }
+
+    fn rectified_gradient_sums(
+        &self,
+        [images, places, c]: [usize; 3],
+        mean: &[f32],
+        x: &Buffer,
+        y: &Buffer,
+        g: &mut Buffer,
+    ) -> [Vec<f64>; 2] {
+        let len = images * places * c;
+        norm::rectified_gradient_sums(self.how(), (&x[..len], &y[..len]), &mut g[..len], images, mean)
     }
 
     fn channel_sums(&self, [images, places, c]: [usize; 3], x: &Buffer) -> Vec<f64> {

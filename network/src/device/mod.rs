@@ -135,6 +135,20 @@ pub trait Device: Debug + Sized + Sync {
         fused: Fused<'_, Self::Buffer>,
         y: &mut Self::Buffer,
     );
+    /// [`Device::convolution`] with a bias, and mean and variance of each output over the batch.
+    fn convolution_with_statistics(
+        &self,
+        images: usize,
+        conv: &Convolution,
+        weight: &Self::Kernel,
+        x: &Self::Buffer,
+        bias: Option<&Self::Buffer>,
+        y: &mut Self::Buffer,
+    ) -> Statistics {
+        self.convolution(images, conv, weight, x, Fused { bias, ..Fused::default() }, y);
+        let [height, width, channels] = conv.output();
+        self.statistics([images, height * width, channels], y)
+    }
     /// The gradient of a convolution's input, or adds it.
     fn convolution_backward_input(
         &self,
@@ -216,6 +230,18 @@ pub trait Device: Debug + Sized + Sync {
     fn statistics(&self, size: [usize; 3], x: &Self::Buffer) -> Statistics;
     /// For each channel the sum of `g`, and of `g (x - mean)`.
     fn gradient_sums(&self, size: [usize; 3], mean: &[f32], x: &Self::Buffer, g: &Self::Buffer) -> [Vec<f64>; 2];
+    /// [`Device::rectify_gradient`] of `g`, then [`Device::gradient_sums`].
+    fn rectified_gradient_sums(
+        &self,
+        size: [usize; 3],
+        mean: &[f32],
+        x: &Self::Buffer,
+        y: &Self::Buffer,
+        g: &mut Self::Buffer,
+    ) -> [Vec<f64>; 2] {
+        self.rectify_gradient(size.iter().product(), y, g);
+        self.gradient_sums(size, mean, x, g)
+    }
     /// For each channel the sum over images and places.
     fn channel_sums(&self, size: [usize; 3], x: &Self::Buffer) -> Vec<f64>;
     /// `dx = g a + b + x s` with three numbers for each channel, or adds it; `size` is places, channels.

@@ -122,7 +122,17 @@ impl<D: Device> Step<D> {
                 let shapes: Vec<&[usize]> = node.inputs.iter().map(|&v| network.shapes()[v].as_slice()).collect();
                 let inputs: Vec<&D::Buffer> = stage.inputs.iter().map(|&v| value(v)).collect();
                 let (node_number, random) = (stage.head, None);
-                let cx = Context { device, images, node: node_number, inputs: &shapes, output, parameters, random };
+                let cx = Context {
+                    device,
+                    images,
+                    node: node_number,
+                    inputs: &shapes,
+                    output,
+                    parameters,
+                    random,
+                    batch: None,
+                    wants_statistics: false,
+                };
                 return node.op.forward(&cx, &inputs, &mut Kept::default());
             }
         }

@@ -5,7 +5,7 @@
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
 use super::elementwise::How;
-use super::instruction_set::Work;
+use super::instruction_set::{InstructionSet, Work};
 use super::simd::Simd;
 use super::spread::{TOUCH, with_scratch};
 
@@ -106,21 +106,31 @@ pub fn statistics(how: How, x: &[f32], images: usize, c: usize) -> Statistics {
     let len = x.len() / images;
     assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images of c channels");
     let places = len / c;
-    let work = |i: usize, sums: &mut [f32]| how.0.run(Moments { x: &x[i * len..][..len], c, out: sums });
-    per_image(how, (images, 2 * c, TOUCH * len), work, |partial| {
-        for sums in partial.chunks_exact(2 * c) {
-            let (n, m) = (all.count as f64, places as f64);
-            for (j, (mean, variance)) in all.mean.iter_mut().zip(&mut all.variance).enumerate() {
-                let delta = f64::from(sums[j]) - *mean;
-                *mean += delta * m / (n + m);
-                *variance += f64::from(sums[c + j]) + delta * delta * n * m / (n + m);
-            }
-            all.count += places;
+    let work = |i: usize, sums: &mut [f32]| moments(how.0, &x[i * len..][..len], c, sums);
+    per_image(how, (images, 2 * c, TOUCH * len), work, |partial| all = combined(partial, places, c));
+    all
+}
+
+/// Mean and variance from each image's [`moments`], images in order.
+pub(super) fn combined(partial: &[f32], places: usize, c: usize) -> Statistics {
+    let mut all = Statistics { mean: vec![0.0; c], variance: vec![0.0; c], count: 0 };
+    for sums in partial.chunks_exact(2 * c) {
+        let (n, m) = (all.count as f64, places as f64);
+        for (j, (mean, variance)) in all.mean.iter_mut().zip(&mut all.variance).enumerate() {
+            let delta = f64::from(sums[j]) - *mean;
+            *mean += delta * m / (n + m);
+            *variance += f64::from(sums[c + j]) + delta * delta * n * m / (n + m);
         }
-    });
+        all.count += places;
+    }
     let count = all.count as f64;
     all.variance.iter_mut().for_each(|v| *v /= count);
     all
+}
+
+/// For an image, the mean of each channel, then the sum of squared differences to it.
+pub(super) fn moments(set: InstructionSet, image: &[f32], c: usize, out: &mut [f32]) {
+    set.run(Moments { x: image, c, out });
 }
 
 /// Mean of each channel, then sum of squared differences to it.
@@ -165,14 +175,75 @@ pub fn gradient_sums(how: How, x: &[f32], g: &[f32], images: usize, mean: &[f32]
     let work = |i: usize, sums: &mut [f32]| {
         how.0.run(GradientSums { x: &x[i * len..][..len], g: &g[i * len..][..len], mean, out: sums });
     };
-    per_image(how, (images, 2 * c, TOUCH * len), work, |partial| {
-        for sums in partial.chunks_exact(2 * c) {
-            for (total, sums) in totals.iter_mut().zip(sums.chunks_exact(c)) {
-                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(*sum));
-            }
+    per_image(how, (images, 2 * c, TOUCH * len), work, |partial| add_up(partial, &mut totals));
+    totals
+}
+
+/// [`gradient_sums`] of a gradient that first becomes zero wherever not `y > 0`, as behind a rectifier that gave `y`.
+///
+/// # Panics
+/// If the slices do not consist of such images.
+#[must_use]
+pub fn rectified_gradient_sums(
+    how: How,
+    (x, y): (&[f32], &[f32]),
+    g: &mut [f32],
+    images: usize,
+    mean: &[f32],
+) -> [Vec<f64>; 2] {
+    use rayon::prelude::*;
+    let c = mean.len();
+    let mut totals = [vec![0.0; c], vec![0.0; c]];
+    if x.is_empty() {
+        return totals;
+    }
+    let len = x.len() / images;
+    assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images");
+    assert!(g.len() == x.len() && y.len() == x.len(), "x, y and g are equally long");
+    with_scratch(images * 2 * c, |partial| {
+        let work = |(i, (g, sums)): (usize, (&mut [f32], &mut [f32]))| {
+            let (x, y) = (&x[i * len..][..len], &y[i * len..][..len]);
+            how.0.run(RectifiedSums { x, y, g, mean, out: sums });
+        };
+        if how.1.for_cost(2 * TOUCH * x.len()).count() == 1 {
+            g.chunks_mut(len).zip(partial.chunks_mut(2 * c)).enumerate().for_each(work);
+        } else {
+            g.par_chunks_mut(len).zip(partial.par_chunks_mut(2 * c)).enumerate().for_each(work);
         }
+        add_up(partial, &mut totals);
     });
     totals
+}
+
+/// Adds each image's sums to the totals, images in order.
+fn add_up(partial: &[f32], totals: &mut [Vec<f64>; 2]) {
+    let c = totals[0].len();
+    for sums in partial.chunks_exact(2 * c) {
+        for (total, sums) in totals.iter_mut().zip(sums.chunks_exact(c)) {
+            total.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(*sum));
+        }
+    }
+}
+
+struct RectifiedSums<'a, 'b> {
+    x: &'a [f32],
+    y: &'a [f32],
+    g: &'b mut [f32],
+    mean: &'a [f32],
+    out: &'b mut [f32],
+}
+
+impl Work for RectifiedSums<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { x, y, g, mean, out } = self;
+        for (g, y) in g.iter_mut().zip(y) {
+            *g = if *y > 0.0 { *g } else { 0.0 };
+        }
+        GradientSums { x, g, mean, out }.run::<S>();
+    }
 }
 
 struct GradientSums<'a, 'b> {

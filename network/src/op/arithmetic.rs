@@ -31,6 +31,10 @@ pub(crate) struct Context<'a, D: Device> {
     pub parameters: &'a [D::Buffer],
     /// Set in training; without it statistics are the running ones, and nothing is dropped.
     pub random: Option<Randomness>,
+    /// Statistics of the first input, where its own operation has taken them already.
+    pub batch: Option<&'a Statistics>,
+    /// Whether the output's statistics are wanted in [`Kept::statistics`]; only convolutions are asked for them.
+    pub wants_statistics: bool,
 }
 
 impl<D: Device> Context<'_, D> {
@@ -92,6 +96,8 @@ pub(crate) struct Pass<'a, D: Device> {
     pub y: &'a D::Buffer,
     pub kept: &'a Kept<D>,
     pub dy: &'a D::Buffer,
+    /// For each channel the sums of `dy` and of `dy (x - mean)`, where a batch normalisation's have been taken already.
+    pub sums: Option<[Vec<f64>; 2]>,
 }
 
 /// A gradient to write, or to add to.

@@ -3,6 +3,8 @@
 use super::plan::Stage;
 use super::{Saved, Trainer, TrainingError, value_of};
 use crate::device::Device;
+use crate::graph::Node;
+use crate::op::Op;
 use crate::op::arithmetic::{Backward, Pass, Target, Targets};
 use crate::op::layout::{plain, relayout, to_row_major};
 
@@ -82,10 +84,16 @@ impl<D: Device> Trainer<D> {
         let Some(mut dy) = flow.values[stage.last].take() else { return };
         let y = value_of(saved, stage.last);
         let len = |value: usize| saved.images * self.network.shapes()[value].iter().product::<usize>();
-        if stage.rectified {
-            device.rectify_gradient(len(stage.last), y, &mut dy);
+        let mut sums = None;
+        match &self.network.nodes()[stage.head - 1] {
+            _ if !stage.rectified => {}
+            Node { op: Op::BatchNorm(norm), inputs, .. } => {
+                let known = (value_of(saved, inputs[0]), y, &saved.kept[index]);
+                sums = Some(self.with_context(saved, stage.head, |cx| norm.rectified_sums(&cx, known, &mut dy)));
+            }
+            _ => device.rectify_gradient(len(stage.last), y, &mut dy),
         }
-        self.head_backward(stage, index, saved, flow, (&dy, wanted));
+        self.head_backward(stage, index, saved, flow, (&dy, sums, wanted));
         let Some(other) = stage.residual.filter(|&value| flow.needed[value]) else { return };
         if let Some(sum) = &mut flow.values[other] {
             device.accumulate(len(other), &dy, sum);
@@ -100,7 +108,7 @@ impl<D: Device> Trainer<D> {
         index: usize,
         saved: &Saved<D>,
         flow: &mut Flow<D>,
-        (dy, wanted): (&D::Buffer, Wanted),
+        (dy, sums, wanted): (&D::Buffer, Option<[Vec<f64>; 2]>, Wanted),
     ) {
         let (node, device) = (&self.network.nodes()[stage.head - 1], &self.device);
         let range = self.network.parameters_of(stage.head);
@@ -123,8 +131,8 @@ impl<D: Device> Trainer<D> {
         self.with_context(saved, stage.head, |cx| {
             // Only a stage that is one node gives its operation's own output.
             let y = value_of(saved, stage.last);
-            let pass = Pass { x: &x, y, kept: &saved.kept[index], dy };
-            node.op.backward(cx, &pass, &mut Targets { inputs: &mut inputs, parameters: &mut parameters });
+            let pass = Pass { x: &x, y, kept: &saved.kept[index], dy, sums };
+            node.op.backward(&cx, &pass, &mut Targets { inputs: &mut inputs, parameters: &mut parameters });
         });
         for (gradient, p) in parameters.iter().zip(range) {
             if self.is_trained(p) {

@@ -9,7 +9,7 @@ mod plan;
 
 use thiserror::Error;
 
-use crate::device::{Cpu, Device, Fused};
+use crate::device::{Cpu, Device, Fused, Statistics};
 use crate::graph::Network;
 use crate::op::arithmetic::{Context, Forward, ForwardFused, Kept, Randomness};
 use crate::op::layout::to_row_major;
@@ -67,6 +67,8 @@ pub struct Saved<D: Device = Cpu> {
     values: Vec<Option<D::Buffer>>,
     /// For each stage.
     kept: Vec<Kept<D>>,
+    /// The statistics of values that have been taken with them.
+    statistics: Vec<Option<Statistics>>,
     logits: Vec<f32>,
     running: Vec<(usize, Vec<f32>)>,
 }
@@ -132,6 +134,7 @@ impl<D: Device> Trainer<D> {
             parameters: parameters.iter().map(|p| device.upload(p)).collect(),
             values: (0..self.network.shapes().len()).map(|_| None).collect(),
             kept: Vec::with_capacity(self.stages.len()),
+            statistics: vec![None; self.network.shapes().len()],
             logits: Vec::new(),
             running: Vec::new(),
         };
@@ -158,11 +161,11 @@ impl<D: Device> Trainer<D> {
     }
 
     /// Calls `f` with the context of node `node`.
-    fn with_context<R>(&self, saved: &Saved<D>, node: usize, f: impl FnOnce(&Context<'_, D>) -> R) -> R {
+    fn with_context<R>(&self, saved: &Saved<D>, node: usize, f: impl FnOnce(Context<'_, D>) -> R) -> R {
         let shapes = self.network.shapes();
         let inputs: Vec<&[usize]> =
             self.network.nodes()[node - 1].inputs.iter().map(|&value| shapes[value].as_slice()).collect();
-        f(&Context {
+        f(Context {
             device: &self.device,
             images: saved.images,
             node,
@@ -170,6 +173,8 @@ impl<D: Device> Trainer<D> {
             output: &shapes[node],
             parameters: &saved.parameters[self.network.parameters_of(node)],
             random: saved.random,
+            batch: saved.statistics[self.network.nodes()[node - 1].inputs[0]].as_ref(),
+            wants_statistics: false,
         })
     }
 
@@ -178,6 +183,7 @@ impl<D: Device> Trainer<D> {
         let mut kept = Kept::default();
         let x: Vec<&D::Buffer> = head.inputs.iter().map(|&value| value_of(saved, value)).collect();
         let y = self.with_context(saved, stage.head, |cx| {
+            let cx = &Context { wants_statistics: stage.measured && saved.random.is_some(), ..cx };
             let fused = Fused {
                 residual: stage.residual.map(|value| value_of(saved, value)),
                 clip: if stage.rectified { (0.0, f32::INFINITY) } else { crate::device::UNLIMITED },
@@ -196,6 +202,9 @@ impl<D: Device> Trainer<D> {
                 .map(|i| self.device.download(&saved.parameters[i], self.network.parameters()[i].len()));
             let [mean, variance] = op.moved([&old[0], &old[1]], batch);
             saved.running.extend([(range.start + 2, mean), (range.start + 3, variance)]);
+        }
+        if stage.measured {
+            saved.statistics[stage.last] = kept.statistics.take();
         }
         saved.values[stage.last] = Some(y);
         saved.kept.push(kept);

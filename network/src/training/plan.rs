@@ -15,6 +15,8 @@ pub(super) struct Stage {
     pub rectified: bool,
     /// The node whose value it gives.
     pub last: usize,
+    /// Whether a batch normalisation is all that reads it: a convolution takes its statistics along.
+    pub measured: bool,
 }
 
 /// The stages of a network, in the order of what they give.
@@ -34,7 +36,7 @@ pub(super) fn stages(network: &Network) -> Vec<Stage> {
         if taken[head] {
             continue;
         }
-        let mut stage = Stage { head, residual: None, rectified: false, last: head };
+        let mut stage = Stage { head, residual: None, rectified: false, last: head, measured: false };
         if matches!(nodes[head - 1].op, Op::Linear(_) | Op::Conv2d(_) | Op::BatchNorm(_)) {
             if let Some(add) = only_reader(head).filter(|&n| nodes[n - 1].op == Op::Add && !taken[n]) {
                 if let [a, b] = nodes[add - 1].inputs[..] {
@@ -47,6 +49,10 @@ pub(super) fn stages(network: &Network) -> Vec<Stage> {
                 (stage.rectified, stage.last) = (true, relu);
             }
         }
+        let normalised = |n: &usize| matches!(nodes[n - 1].op, Op::BatchNorm(_));
+        stage.measured = matches!(nodes[head - 1].op, Op::Conv2d(_))
+            && stage.last == head
+            && only_reader(head).filter(normalised).is_some();
         taken[stage.last] = true;
         if let (Some(_), Some(add)) = (stage.residual, only_reader(head)) {
             taken[add] = true;
@@ -75,7 +81,10 @@ mod tests {
         let sum = b.join("add", Op::Add, &[n2, r1]);
         b.relu("relu2", sum);
         let found = stages(&b.finish().unwrap());
-        let stage = |head, residual, rectified, last| Stage { head, residual, rectified, last };
+        let stage = |head, residual, rectified, last| {
+            let measured = matches!(head, 1 | 4);
+            Stage { head, residual, rectified, last, measured }
+        };
         assert_eq!(
             found,
             [stage(1, None, false, 1), stage(2, None, true, 3), stage(4, None, false, 4), stage(5, Some(3), true, 7)]

@@ -3,6 +3,7 @@
 
 use super::super::instruction_set::{InstructionSet, Work};
 use super::super::matmul::Around;
+use super::super::norm::{self, Statistics};
 use super::super::pack::Panels;
 use super::super::simd::Simd;
 use super::super::spread::{Threads, with_scratch};
@@ -67,6 +68,45 @@ pub fn forward(
         let around = Around { residual: around.residual.map(|r| &r[first * output..][..y.len()]), ..*around };
         some_images(set, conv, weight, x, &around, y);
     });
+}
+
+/// [`forward`], and the mean and variance of each output over all images, taken while an image is still in the cache.
+///
+/// # Panics
+/// As [`forward`].
+pub fn forward_with_statistics(
+    (set, threads): (InstructionSet, Threads),
+    conv: &Convolution,
+    weight: &PackedForward,
+    x: &[f32],
+    around: &Around<'_>,
+    y: &mut [f32],
+) -> Statistics {
+    use rayon::prelude::*;
+    let (input, output, c) = (conv.input_len(), conv.output_len(), conv.outputs);
+    if output == 0 || x.is_empty() {
+        return Statistics::default();
+    }
+    assert!(around.residual.is_none(), "statistics are of the sums alone");
+    let images = y.len() / output;
+    assert_eq!((x.len(), y.len()), (images * input, images * output), "x and y hold equally many images");
+    let share = threads.share(images, 16, 1, conv.multiplications());
+    with_scratch(images * 2 * c, |partial| {
+        let work = |(x, (y, partial)): (&[f32], (&mut [f32], &mut [f32]))| {
+            let images = x.chunks(input).zip(y.chunks_mut(output).zip(partial.chunks_mut(2 * c)));
+            for (x, (y, partial)) in images {
+                some_images(set, conv, weight, x, around, y);
+                norm::moments(set, y, c, partial);
+            }
+        };
+        if threads.count() == 1 || share >= images {
+            work((x, (y, &mut *partial)));
+        } else {
+            let y_and_partial = y.par_chunks_mut(share * output).zip(partial.par_chunks_mut(share * 2 * c));
+            x.par_chunks(share * input).zip(y_and_partial).for_each(work);
+        }
+        norm::combined(partial, output / c, c)
+    })
 }
 
 /// A few images on this thread, as many together as fit the cache.

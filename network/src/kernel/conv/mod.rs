@@ -12,5 +12,5 @@ mod tests;
 
 pub use backward_input::{PackedBackward, backward_input};
 pub use backward_weight::backward_weight;
-pub use forward::{PackedForward, forward};
+pub use forward::{PackedForward, forward, forward_with_statistics};
 pub use geometry::Convolution;

@@ -2,7 +2,29 @@
 
 use super::BatchNorm;
 use crate::device::Device;
-use crate::op::arithmetic::{Backward, Context, Pass, Target, Targets};
+use crate::op::arithmetic::{Backward, Context, Kept, Pass, Target, Targets};
+
+impl BatchNorm {
+    /// Makes `dy` zero where the rectifier behind gave nothing, `y`, and takes the sums that backward needs.
+    pub(crate) fn rectified_sums<D: Device>(
+        &self,
+        cx: &Context<'_, D>,
+        (x, y, kept): (&D::Buffer, &D::Buffer, &Kept<D>),
+        dy: &mut D::Buffer,
+    ) -> [Vec<f64>; 2] {
+        let [places, channels] = cx.places();
+        let mean = self.mean(cx, kept);
+        cx.device.rectified_gradient_sums([cx.images, places, channels], &mean, x, y, dy)
+    }
+
+    /// The means that the way forward subtracted.
+    fn mean<D: Device>(&self, cx: &Context<'_, D>, kept: &Kept<D>) -> Vec<f32> {
+        match &kept.statistics {
+            Some(batch) => batch.mean.iter().map(|m| *m as f32).collect(),
+            None => cx.device.download(&cx.parameters[2], cx.places()[1]),
+        }
+    }
+}
 
 impl Backward for BatchNorm {
     /// With `z = (x - mean) inverse` and `m` numbers per channel: `dx = weight inverse (dy - mean(dy) - z mean(dy z))`, or
@@ -13,8 +35,9 @@ impl Backward for BatchNorm {
         let batch = pass.kept.statistics.as_ref();
         let normal = batch.map_or_else(|| self.of_running(&host(2), &host(3)), |batch| self.of_batch(batch));
         let (weight, x) = (host(0), pass.x[0]);
-        let mean: Vec<f32> = normal.mean.iter().map(|m| *m as f32).collect();
-        let [sums, products] = device.gradient_sums([cx.images, places, channels], &mean, x, pass.dy);
+        let size = [cx.images, places, channels];
+        let taken = || device.gradient_sums(size, &self.mean(cx, pass.kept), x, pass.dy);
+        let [sums, products] = pass.sums.clone().unwrap_or_else(taken);
         if let [dw, db, rest @ ..] = to.parameters {
             let dz: Vec<f32> = products.iter().zip(&normal.inverse).map(|(p, i)| (p * i) as f32).collect();
             device.write(&dz, dw);

@@ -59,7 +59,8 @@ impl ForwardFused for BatchNorm {
         let ([places, channels], device) = (cx.places(), cx.device);
         let host = |i: usize| device.download(&cx.parameters[i], channels);
         let normal = if cx.random.is_some() {
-            let statistics = device.statistics([cx.images, places, channels], x);
+            let taken = || device.statistics([cx.images, places, channels], x);
+            let statistics = cx.batch.cloned().unwrap_or_else(taken);
             let normal = self.of_batch(&statistics);
             kept.statistics = Some(statistics);
             normal

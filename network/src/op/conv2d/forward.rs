@@ -31,13 +31,18 @@ impl ForwardFused for Conv2d {
         cx: &Context<'_, D>,
         x: &D::Buffer,
         fused: Fused<'_, D::Buffer>,
-        _: &mut Kept<D>,
+        kept: &mut Kept<D>,
     ) -> D::Buffer {
         let conv = self.geometry(cx.inputs[0]);
         let kernel = cx.device.pack_kernel(&conv, &cx.parameters[0]);
         let fused = Fused { bias: cx.parameters.get(1), ..fused };
         let mut y = cx.result();
-        cx.device.convolution(cx.images, &conv, &kernel, x, fused, &mut y);
+        if cx.wants_statistics {
+            let statistics = cx.device.convolution_with_statistics(cx.images, &conv, &kernel, x, fused.bias, &mut y);
+            kept.statistics = Some(statistics);
+        } else {
+            cx.device.convolution(cx.images, &conv, &kernel, x, fused, &mut y);
+        }
         y
     }
 }
