@@ -190,7 +190,9 @@ impl<D: Device> Executor<D> {
                 let stage = &self.plan.stages[step];
                 let y = self.steps[step].run(device, &self.network, stage, range.len(), &values);
                 values[stage.last] = Some(y);
-                dead.iter().for_each(|&value| values[value] = None);
+                for &value in dead {
+                    values[value] = None;
+                }
             }
             wanted.iter().map(|&value| self.outside(device, value, range.len(), &values)).collect::<Vec<_>>()
         });

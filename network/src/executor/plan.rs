@@ -73,7 +73,9 @@ impl Plan {
         merged.sort_by_key(|stage| stage.last);
         let mut source: Vec<Option<usize>> = vec![None; nodes.len() + 1];
         source[0] = Some(0);
-        merged.iter().for_each(|stage| source[stage.last] = Some(stage.last));
+        for stage in &merged {
+            source[stage.last] = Some(stage.last);
+        }
         for (index, node) in nodes.iter().enumerate() {
             if passes_on(&node.op) {
                 source[index + 1] = source[node.inputs[0]];

@@ -80,7 +80,9 @@ impl<D: Device> Step<D> {
             let mut values = tensors[0].values.clone();
             if !stage.folded.is_empty() {
                 for (row, scale) in values.chunks_exact_mut(tensors[0].values.len() / outputs).zip(&scale) {
-                    row.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);
+                    for w in row {
+                        *w = (f64::from(*w) * scale) as f32;
+                    }
                 }
             }
             device.upload(&values)

@@ -203,7 +203,7 @@ pub fn matmul(
         let first = chunk * share;
         let around = Around { residual: around.residual.map(|r| &r[first * columns..]), ..*around };
         let a = Matrix { values: a.values.get(first * a.row_step..).unwrap_or(&[]), ..a };
-        set.run(Rows { rows: c.len() / columns, a, b, around, c, c_step: columns });
+        set.run(Part { rows: c.len() / columns, a, b, around, c, c_step: columns });
     });
 }
 
@@ -267,7 +267,7 @@ pub fn product(on: How, how: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
         return on.1.chunks(&mut c[..end], share * step, |chunk, c| {
             let a = left(chunk * share * how.a.row_step);
             let rows = share.min(rows - chunk * share);
-            on.0.run(Rows { rows, a, b: &b, around, c, c_step: step });
+            on.0.run(Part { rows, a, b: &b, around, c, c_step: step });
         });
     }
     let one = if outer.0 == 1 { c.len() } else { outer.3 };
@@ -277,13 +277,13 @@ pub fn product(on: How, how: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
             let b = right(o * outer.2 + i * inner.2);
             let a = left(o * outer.1 + i * inner.1);
             let (c, c_step) = (&mut c[i * inner.3..], how.c.row_step);
-            on.0.run(Rows { rows, a, b: &b, around, c, c_step });
+            on.0.run(Part { rows, a, b: &b, around, c, c_step });
         }
     });
 }
 
 /// Some rows of a product.
-struct Rows<'a, 'b> {
+struct Part<'a, 'b> {
     rows: usize,
     a: Matrix<'a>,
     b: &'a Packed,
@@ -292,7 +292,7 @@ struct Rows<'a, 'b> {
     c_step: usize,
 }
 
-impl Work for Rows<'_, '_> {
+impl Work for Part<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {

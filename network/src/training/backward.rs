@@ -6,6 +6,7 @@ use crate::device::Device;
 use crate::graph::Node;
 use crate::op::Op;
 use crate::op::arithmetic::{Backward, Pass, Target, Targets};
+use crate::op::batch_norm::backward::rectified_sums;
 use crate::op::layout::{plain, relayout, to_row_major};
 
 /// Which gradients are asked for.
@@ -55,7 +56,7 @@ impl<D: Device> Trainer<D> {
             parameters: vec![Vec::new(); if wanted.parameters { self.network.parameters().len() } else { 0 }],
         };
         let last = saved.values.len() - 1;
-        flow.values[last] = Some(self.from_row_major(saved, last, dlogits));
+        flow.values[last] = Some(self.inside(saved, last, dlogits));
         for (index, stage) in self.stages.iter().enumerate().rev() {
             self.stage_backward(stage, index, saved, &mut flow, wanted);
         }
@@ -87,9 +88,9 @@ impl<D: Device> Trainer<D> {
         let mut sums = None;
         match &self.network.nodes()[stage.head - 1] {
             _ if !stage.rectified => {}
-            Node { op: Op::BatchNorm(norm), inputs, .. } => {
+            Node { op: Op::BatchNorm(_), inputs, .. } => {
                 let known = (value_of(saved, inputs[0]), y, &saved.kept[index]);
-                sums = Some(self.with_context(saved, stage.head, |cx| norm.rectified_sums(&cx, known, &mut dy)));
+                sums = Some(self.with_context(saved, stage.head, |cx| rectified_sums(&cx, known, &mut dy)));
             }
             _ => device.rectify_gradient(len(stage.last), y, &mut dy),
         }
@@ -150,7 +151,7 @@ impl<D: Device> Trainer<D> {
     }
 
     /// Row-major numbers as they are inside for value `value`.
-    fn from_row_major(&self, saved: &Saved<D>, value: usize, numbers: &[f32]) -> D::Buffer {
+    fn inside(&self, saved: &Saved<D>, value: usize, numbers: &[f32]) -> D::Buffer {
         let (shape, device) = (&self.network.shapes()[value], &self.device);
         let given = device.upload(numbers);
         if to_row_major(shape).is_none() {

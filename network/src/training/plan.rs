@@ -38,11 +38,11 @@ pub(super) fn stages(network: &Network) -> Vec<Stage> {
         }
         let mut stage = Stage { head, residual: None, rectified: false, last: head, measured: false };
         if matches!(nodes[head - 1].op, Op::Linear(_) | Op::Conv2d(_) | Op::BatchNorm(_)) {
-            if let Some(add) = only_reader(head).filter(|&n| nodes[n - 1].op == Op::Add && !taken[n]) {
-                if let [a, b] = nodes[add - 1].inputs[..] {
-                    let other = if a == head { b } else { a };
-                    (stage.residual, stage.last) = (Some(other), add);
-                }
+            if let Some(add) = only_reader(head).filter(|&n| nodes[n - 1].op == Op::Add && !taken[n])
+                && let [a, b] = nodes[add - 1].inputs[..]
+            {
+                let other = if a == head { b } else { a };
+                (stage.residual, stage.last) = (Some(other), add);
             }
             let rectifier = |n: &usize| nodes[n - 1].op == Op::Activation(Activation::relu());
             if let Some(relu) = only_reader(stage.last).filter(rectifier) {
@@ -52,7 +52,7 @@ pub(super) fn stages(network: &Network) -> Vec<Stage> {
         let normalised = |n: &usize| matches!(nodes[n - 1].op, Op::BatchNorm(_));
         stage.measured = matches!(nodes[head - 1].op, Op::Conv2d(_))
             && stage.last == head
-            && only_reader(head).filter(normalised).is_some();
+            && only_reader(head).is_some_and(|n| normalised(&n));
         taken[stage.last] = true;
         if let (Some(_), Some(add)) = (stage.residual, only_reader(head)) {
             taken[add] = true;

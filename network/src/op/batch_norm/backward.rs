@@ -4,25 +4,22 @@ use super::BatchNorm;
 use crate::device::Device;
 use crate::op::arithmetic::{Backward, Context, Kept, Pass, Target, Targets};
 
-impl BatchNorm {
-    /// Makes `dy` zero where the rectifier behind gave nothing, `y`, and takes the sums that backward needs.
-    pub(crate) fn rectified_sums<D: Device>(
-        &self,
-        cx: &Context<'_, D>,
-        (x, y, kept): (&D::Buffer, &D::Buffer, &Kept<D>),
-        dy: &mut D::Buffer,
-    ) -> [Vec<f64>; 2] {
-        let [places, channels] = cx.places();
-        let mean = self.mean(cx, kept);
-        cx.device.rectified_gradient_sums([cx.images, places, channels], &mean, x, y, dy)
-    }
+/// Makes `dy` zero where the rectifier behind gave nothing, `y`, and takes the sums that backward needs.
+pub(crate) fn rectified_sums<D: Device>(
+    cx: &Context<'_, D>,
+    (x, y, kept): (&D::Buffer, &D::Buffer, &Kept<D>),
+    dy: &mut D::Buffer,
+) -> [Vec<f64>; 2] {
+    let [places, channels] = cx.places();
+    let mean = means(cx, kept);
+    cx.device.rectified_gradient_sums([cx.images, places, channels], &mean, x, y, dy)
+}
 
-    /// The means that the way forward subtracted.
-    fn mean<D: Device>(&self, cx: &Context<'_, D>, kept: &Kept<D>) -> Vec<f32> {
-        match &kept.statistics {
-            Some(batch) => batch.mean.iter().map(|m| *m as f32).collect(),
-            None => cx.device.download(&cx.parameters[2], cx.places()[1]),
-        }
+/// The means that the way forward subtracted.
+fn means<D: Device>(cx: &Context<'_, D>, kept: &Kept<D>) -> Vec<f32> {
+    match &kept.statistics {
+        Some(batch) => batch.mean.iter().map(|m| *m as f32).collect(),
+        None => cx.device.download(&cx.parameters[2], cx.places()[1]),
     }
 }
 
@@ -36,13 +33,15 @@ impl Backward for BatchNorm {
         let normal = batch.map_or_else(|| self.of_running(&host(2), &host(3)), |batch| self.of_batch(batch));
         let (weight, x) = (host(0), pass.x[0]);
         let size = [cx.images, places, channels];
-        let taken = || device.gradient_sums(size, &self.mean(cx, pass.kept), x, pass.dy);
+        let taken = || device.gradient_sums(size, &means(cx, pass.kept), x, pass.dy);
         let [sums, products] = pass.sums.clone().unwrap_or_else(taken);
         if let [dw, db, rest @ ..] = to.parameters {
             let dz: Vec<f32> = products.iter().zip(&normal.inverse).map(|(p, i)| (p * i) as f32).collect();
             device.write(&dz, dw);
             device.write(&sums.iter().map(|s| *s as f32).collect::<Vec<_>>(), db);
-            rest.iter_mut().for_each(|buffer| device.fill(0.0, channels, buffer));
+            for buffer in rest {
+                device.fill(0.0, channels, buffer);
+            }
         }
         let Some(Target { buffer, accumulate }) = &mut to.inputs[0] else { return };
         let mut by = [vec![0.0f32; channels], vec![0.0; channels], vec![0.0; channels]];

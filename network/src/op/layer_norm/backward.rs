@@ -10,12 +10,11 @@ impl Backward for LayerNorm {
         let size = [cx.images * places, features];
         let mut unwanted = [device.buffer(0), device.buffer(features), device.buffer(features)];
         let [nowhere, spare @ ..] = &mut unwanted;
-        let dx = match &mut to.inputs[0] {
-            Some(target) => (target.accumulate, &mut target.buffer),
-            None => {
-                *nowhere = device.buffer(cx.output_len());
-                (false, nowhere)
-            }
+        let dx = if let Some(target) = &mut to.inputs[0] {
+            (target.accumulate, &mut target.buffer)
+        } else {
+            *nowhere = device.buffer(cx.output_len());
+            (false, nowhere)
         };
         let parameters = match to.parameters {
             [dw, db] => [dw, db],

@@ -1,6 +1,6 @@
 //! The gradients of recurrent layers, from the last step to the first.
 
-use super::forward::{Cell, Stack, Step};
+use super::forward::{Cell, Stack, Step, kept, outputs};
 use crate::device::{Device, Place, Product, Strided};
 use crate::op::arithmetic::{Context, Pass, Target, Targets};
 use crate::op::linear::backward::gradients;
@@ -18,7 +18,7 @@ impl Stack {
             let dsums = self.through_time(cx, (pass, layer), p, dy.as_ref().unwrap_or(pass.dy), grads);
             let (x, inputs) = match layer {
                 0 => (pass.x[0], features),
-                _ => (self.outputs(&pass.kept.buffers, steps, layer - 1), self.hidden),
+                _ => (outputs(&pass.kept.buffers, steps, layer - 1), self.hidden),
             };
             // The weights of the inputs and their bias lie at 0 and 2, those of the outputs at 1 and 3.
             let mut own: Vec<D::Buffer> = Vec::new();
@@ -62,7 +62,7 @@ impl Stack {
             device.fill(0.0, wide * hidden, dw);
         }
         for t in (0..steps).rev() {
-            let of = |t: usize| self.kept(&pass.kept.buffers, steps, layer, t);
+            let of = |t: usize| kept(&pass.kept.buffers, steps, layer, t);
             let earlier = t.checked_sub(1).map(of);
             let slice = Strided::slice(1, steps * hidden, t * hidden, hidden);
             device.copy(n, &slice, dy, t + 1 < steps, &mut dh);

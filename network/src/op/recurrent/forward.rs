@@ -42,6 +42,17 @@ pub(super) struct Step<'a, B> {
     pub c: &'a B,
 }
 
+/// What `layer` kept of `step`.
+pub(super) fn kept<B>(buffers: &[B], steps: usize, layer: usize, step: usize) -> Step<'_, B> {
+    let at = layer * (steps * Stack::KEPT + 1) + step * Stack::KEPT;
+    Step { sums: &buffers[at], h: &buffers[at + 1], c: &buffers[at + 2] }
+}
+
+/// The outputs of `layer` at all steps, which the next layer reads; empty for the last layer.
+pub(super) fn outputs<B>(buffers: &[B], steps: usize, layer: usize) -> &B {
+    &buffers[layer * (steps * Stack::KEPT + 1) + steps * Stack::KEPT]
+}
+
 impl Stack {
     /// Buffers kept for a step.
     const KEPT: usize = 3;
@@ -49,17 +60,6 @@ impl Stack {
     /// Parameters of a layer.
     pub(super) const fn parameters(&self) -> usize {
         if self.bias { 4 } else { 2 }
-    }
-
-    /// What `layer` kept of `step`.
-    pub(super) fn kept<'a, B>(&self, buffers: &'a [B], steps: usize, layer: usize, step: usize) -> Step<'a, B> {
-        let at = layer * (steps * Self::KEPT + 1) + step * Self::KEPT;
-        Step { sums: &buffers[at], h: &buffers[at + 1], c: &buffers[at + 2] }
-    }
-
-    /// The outputs of `layer` at all steps, which the next layer reads; empty for the last layer.
-    pub(super) fn outputs<'a, B>(&self, buffers: &'a [B], steps: usize, layer: usize) -> &'a B {
-        &buffers[layer * (steps * Self::KEPT + 1) + steps * Self::KEPT]
     }
 
     /// Runs all layers on `x`.
@@ -119,12 +119,11 @@ impl Stack {
             Cell::Lstm => {
                 let mut c = device.buffer(n * hidden);
                 let zeros;
-                let earlier = match before {
-                    Some([_, _, c]) => c,
-                    _ => {
-                        zeros = device.zeros(n * hidden);
-                        &zeros
-                    }
+                let earlier = if let Some([_, _, c]) = before {
+                    c
+                } else {
+                    zeros = device.zeros(n * hidden);
+                    &zeros
                 };
                 device.lstm_cell([n, hidden], &mut sums, [earlier], [&mut c, &mut h]);
                 [sums, h, c]
