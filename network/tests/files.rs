@@ -190,6 +190,19 @@ fn what_exporters_make_of_simple_things_becomes_simple_again() {
 }
 
 #[test]
+fn what_todays_exporters_write_is_read_with_the_same_logits() {
+    for (name, logits) in [
+        ("exported-trace.onnx", "exported-logits.npz"),
+        ("exported-dynamo.onnx", "exported-logits.npz"),
+        ("keras3.h5", "keras3-logits.npz"),
+    ] {
+        let imported = files::import_with_graph(&fixture(name)).unwrap_or_else(|error| panic!("{error}"));
+        let found = difference(&imported.weights, logits);
+        assert!(found < 1e-5, "{name}: {found}");
+    }
+}
+
+#[test]
 fn everything_that_a_graph_needs_and_this_program_lacks_is_listed() {
     let error = files::import_with_graph(&fixture("unsupported.onnx")).unwrap_err().to_string();
     for wanted in [

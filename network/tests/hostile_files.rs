@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const FIXTURES: [&str; 10] = [
+const FIXTURES: [&str; 12] = [
     "tiny.pt",
     "types.pt",
     "tiny-legacy.pt",
@@ -56,6 +56,8 @@ const FIXTURES: [&str; 10] = [
     "tiny.h5",
     "tiny.onnx",
     "idioms.onnx",
+    "exported-trace.onnx",
+    "keras3.h5",
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -123,7 +125,7 @@ fn damaged_files_of_every_format_are_survived() {
 }
 
 #[test]
-#[ignore = "50 000 files take a while"]
+#[ignore = "60 000 files take a while"]
 fn thousands_of_damaged_files_of_every_format_are_survived() {
     survive(5000);
 }

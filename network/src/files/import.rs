@@ -65,7 +65,7 @@ pub fn import(path: &Path, network: &Network, names: &NameMap) -> Result<Importe
     };
     let ignored = tensors.extract_if(.., |(_, tensor)| is_ignored(tensor)).map(|(original, _)| original).collect();
     if format == Format::Keras {
-        reorder_flattened(network, &mut tensors);
+        as_keras_meant(network, &mut tensors);
     }
     let weights = weigh(path, format, network, tensors)?;
     Ok(Imported { weights, format, ignored, softmax_removed: false, metadata })
@@ -91,7 +91,7 @@ pub fn import_with_graph(path: &Path) -> Result<Imported, FileError> {
         if format == Format::Safetensors { (network, false) } else { without_softmax(network) };
     let mut tensors: Vec<_> = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     if format == Format::Keras {
-        reorder_flattened(&network, &mut tensors);
+        as_keras_meant(&network, &mut tensors);
     }
     let weights = weigh(path, format, &network, tensors)?;
     Ok(Imported { weights, format, ignored: Vec::new(), softmax_removed, metadata })
@@ -153,6 +153,25 @@ fn fit(network: &Network, tensors: Vec<(String, Tensor)>) -> Result<Vec<Tensor>,
     }
     mismatch.unexpected.extend(given.into_values().map(|(original, tensor)| named(&original, &tensor.shape)));
     if mismatch.is_empty() { Ok(fitting) } else { Err(mismatch) }
+}
+
+/// What the layout of a Keras tensor means where only the network tells.
+fn as_keras_meant(network: &Network, tensors: &mut [(String, Tensor)]) {
+    reorder_flattened(network, tensors);
+    for (node, index) in network.nodes().iter().zip(1..) {
+        let Op::Conv2d(convolution) = &node.op else { continue };
+        let Some(parameter) = network.parameters()[network.parameters_of(index)].first() else { continue };
+        let named = tensors.iter_mut().find(|(_, tensor)| tensor.name == parameter.name);
+        let Some((_, tensor)) = named.filter(|(_, tensor)| tensor.shape != parameter.shape) else { continue };
+        // Version 3 names a depthwise kernel like any other; its last two extents are channels and outputs of each.
+        if let [multiple, channels, height, width] = tensor.shape[..]
+            && channels == convolution.groups
+            && parameter.shape == [channels * multiple, 1, height, width]
+        {
+            tensor.values = permute(&tensor.shape, &tensor.values, &[1, 0, 2, 3]);
+            tensor.shape.clone_from(&parameter.shape);
+        }
+    }
 }
 
 /// Puts the features of layers behind a flattening from height x width x channels into channels x height x width.

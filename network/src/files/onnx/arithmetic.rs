@@ -22,6 +22,7 @@ pub(super) fn translate<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Res
         match graph.input(node, index)? {
             Some(Value::Computed(known)) => computed.push(known.clone()),
             Some(Value::Constant(_)) => constants.push(index),
+            Some(Value::Part(_)) => return Err("is a formula with an error function that is not supported".into()),
             None => return Err(format!("lacks input {index}")),
         }
     }
@@ -36,6 +37,7 @@ pub(super) fn translate<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Res
             if values.len() == 1 {
                 graph.charge(channels(x))?;
             }
+            let factor = if values.len() == 1 { values.first().copied() } else { None };
             let spread = match spread(x, &shape, values) {
                 Some(spread) => spread,
                 None if x.guessed => return Ok(x.clone()),
@@ -44,7 +46,13 @@ pub(super) fn translate<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Res
                     return Err(format!("{problem}; only numbers for each channel, each place or all are supported"));
                 }
             };
-            combine(graph, node, x, spread)
+            let y = combine(graph, node, x, spread)?;
+            match (node.op.as_str(), factor) {
+                ("Mul", Some(factor)) => _ = graph.scaled.insert(y.value, (x.clone(), factor)),
+                ("Div", Some(factor)) => _ = graph.scaled.insert(y.value, (x.clone(), factor.recip())),
+                _ => {}
+            }
+            Ok(y)
         }
         _ => Err("combines these values in a way that is not supported".into()),
     }

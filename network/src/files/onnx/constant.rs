@@ -54,6 +54,22 @@ impl<'a> Constant<'a> {
         Self { shape: shape.into_iter().map(|extent| extent as i64).collect(), data_type: 1, floats, ..Self::default() }
     }
 
+    /// The constant of `shape` made of the elements numbered `places`; whole numbers stay exact.
+    pub(super) fn picked(&self, shape: &[usize], places: &[usize]) -> Result<Self, Fault> {
+        let shape: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
+        let lacking = || Fault::malformed("a constant has fewer elements than are taken from it");
+        if matches!(self.data_type, 6 | 7) {
+            let ints = self.integers()?;
+            let ints =
+                places.iter().map(|&place| ints.get(place).copied()).collect::<Option<_>>().ok_or_else(lacking)?;
+            return Ok(Self { shape, data_type: 7, ints, ..Self::default() });
+        }
+        let floats = self.values()?;
+        let floats =
+            places.iter().map(|&place| floats.get(place).copied()).collect::<Option<_>>().ok_or_else(lacking)?;
+        Ok(Self { shape, data_type: 1, floats, ..Self::default() })
+    }
+
     /// How many numbers it holds, whatever its shape claims.
     pub(super) fn len(&self) -> usize {
         // Raw numbers take a byte at least.
@@ -87,6 +103,14 @@ impl<'a> Constant<'a> {
         let known = |&extent: &i64| usize::try_from(extent);
         let extents = self.shape.iter().map(known).collect::<Result<_, _>>();
         extents.map_err(|_| Fault::malformed(format!("`{}` has the shape {:?}", self.name, self.shape)))
+    }
+
+    /// How many numbers it holds.
+    pub(super) fn count(&self) -> Result<usize, Fault> {
+        match self.data_type {
+            6 | 7 => self.integers().map(|ints| ints.len()),
+            _ => self.values().map(|values| values.len()),
+        }
     }
 
     /// Its numbers.

@@ -49,7 +49,9 @@ pub(super) fn fold<'a>(
             let lists = translation.charge(made).map(|()| lists.iter().map(|list| list.integers().map_err(text)));
             lists.and_then(Iterator::collect).map(|lists: Vec<_>| Constant::of_ints(lists.concat()))
         }
-        ("Reshape", [array, shape]) => translation.charge(made).and_then(|()| reshape(array, shape)),
+        ("Reshape", [array, shape]) => translation.charge(made).and_then(|()| reshape(array, shape, settings)),
+        ("Slice", [array, limits @ ..]) => translation.charge(made).and_then(|()| slice(array, limits)),
+        ("ConstantOfShape", [shape]) => filled(translation, shape, settings),
         ("Transpose", [array]) => translation.charge(made).and_then(|()| transpose(array, settings)),
         _ => return None,
     };
@@ -84,16 +86,17 @@ fn gather<'a>(list: &Constant<'a>, index: &Constant<'a>, settings: &Settings<'_,
     Ok(Constant::of_ints_like(picked, !index.shape.is_empty()))
 }
 
-fn reshape<'a>(array: &Constant<'a>, shape: &Constant<'a>) -> Folded<'a> {
-    let (extents, values) = (array.extents().map_err(text)?, array.values().map_err(text)?);
+fn reshape<'a>(array: &Constant<'a>, shape: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
+    let extents = array.extents().map_err(text)?;
     let wanted = shape.integers().map_err(text)?;
+    settings.int("allowzero", 0);
     let shape =
         resolve(&extents, &wanted).ok_or_else(|| format!("cannot make {wanted:?} of a constant {extents:?}"))?;
-    Ok(Constant::of_floats(shape, values))
+    array.picked(&shape, &(0..array.count().map_err(text)?).collect::<Vec<_>>()).map_err(text)
 }
 
 fn transpose<'a>(array: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
-    let (extents, values) = (array.extents().map_err(text)?, array.values().map_err(text)?);
+    let extents = array.extents().map_err(text)?;
     let axes: Vec<usize> = match settings.ints("perm") {
         None => (0..extents.len()).rev().collect(),
         Some(axes) => axes.iter().map(|&axis| usize::try_from(axis).unwrap_or(usize::MAX)).collect(),
@@ -103,8 +106,47 @@ fn transpose<'a>(array: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a
     if !sorted.iter().copied().eq(0..extents.len()) {
         return Err(format!("permutes {} axes by {axes:?}", extents.len()));
     }
-    let values = permute(&extents, &values, &axes);
-    Ok(Constant::of_floats(axes.iter().map(|&axis| extents[axis]).collect(), values))
+    let places = permute(&extents, &(0..array.count().map_err(text)?).collect::<Vec<_>>(), &axes);
+    let shape: Vec<usize> = axes.iter().map(|&axis| extents[axis]).collect();
+    array.picked(&shape, &places).map_err(text)
+}
+
+/// Rows from a start to an end by a step, as Python has it.
+fn slice<'a>(array: &Constant<'a>, limits: &[&Rc<Constant<'a>>]) -> Folded<'a> {
+    let one = |index: usize, default| match limits.get(index).map(|limit| limit.integers().map_err(text)).transpose()? {
+        None => Ok(default),
+        Some(ints) if ints.len() == 1 => Ok(ints[0]),
+        Some(ints) => Err(format!("slices a constant by {ints:?}, where only rows are supported")),
+    };
+    let (start, end, axis, step) = (one(0, 0)?, one(1, i64::MAX)?, one(2, 0)?, one(3, 1)?);
+    let mut shape = array.extents().map_err(text)?;
+    let rows = shape.first().copied().filter(|_| axis == 0 && step != 0).ok_or("slices a constant but by rows")?;
+    let width = array.count().map_err(text)?.checked_div(rows).filter(|&width| width > 0);
+    let width = width.ok_or("slices a constant without elements")?;
+    let count = rows as i64;
+    let (lowest, highest) = if step > 0 { (0, count) } else { (-1, count - 1) };
+    let place = |at: i64| if at < 0 { at.saturating_add(count) } else { at }.clamp(lowest, highest);
+    let (mut row, end) = (place(start), place(end));
+    let mut places = Vec::new();
+    shape[0] = 0;
+    while (step > 0 && row < end) || (step < 0 && row > end) {
+        places.extend(row as usize * width..(row as usize + 1) * width);
+        shape[0] += 1;
+        row = row.saturating_add(step);
+    }
+    array.picked(&shape, &places).map_err(text)
+}
+
+/// One number everywhere.
+fn filled<'a>(translation: &Translation<'a>, shape: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
+    let extents = shape.integers().map_err(text)?;
+    let extents: Option<Vec<usize>> = extents.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+    let count =
+        extents.as_ref().and_then(|extents| extents.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent)));
+    let (extents, count) = extents.zip(count).ok_or("fills a shape that cannot be")?;
+    translation.charge(count)?;
+    let zero = Constant::of_floats(vec![], vec![0.0]);
+    settings.tensor("value").unwrap_or(&zero).picked(&extents, &vec![0; count]).map_err(text)
 }
 
 /// The shape that `wanted` makes of `extents`: 0 keeps the extent in its place, one -1 takes what is left.

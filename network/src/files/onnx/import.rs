@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::constant::Constant;
 use super::model::{Graph, Model, Node, ValueInfo};
 use super::settings::Settings;
-use super::{constants, operators};
+use super::{constants, gelu, operators};
 use crate::files::draft::{Draft, Known};
 use crate::files::error::Fault;
 use crate::graph::Network;
@@ -20,6 +20,8 @@ pub(super) enum Value<'a> {
     Computed(Known),
     /// A constant.
     Constant(Rc<Constant<'a>>),
+    /// A part of a formula that becomes one operation.
+    Part(gelu::Part),
 }
 
 /// A network's numbers may be this many times those of its file, which fit in four bytes each.
@@ -35,6 +37,8 @@ pub(super) struct Translation<'a> {
     readers: BTreeMap<String, usize>,
     /// Vectors under the image of one pixel that ONNX makes of them, by the number of that image.
     pub(super) pooled: BTreeMap<usize, Known>,
+    /// Values that are others times a number, by their own number.
+    pub(super) scaled: BTreeMap<usize, (Known, f32)>,
     /// Numbers that constants and parameters may still take: a small file can use one constant in many places.
     left: Cell<usize>,
     /// Names of nodes by operators that are not known.
@@ -73,13 +77,16 @@ impl<'a> Translation<'a> {
         for name in graph.nodes.iter().flat_map(|node| &node.inputs).chain(graph.outputs.iter().map(|o| &o.name)) {
             *readers.entry(name.clone()).or_insert(0) += 1;
         }
-        let (pooled, unsupported) = (BTreeMap::new(), BTreeMap::new());
+        let (pooled, scaled, unsupported) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let left = Cell::new(bytes.saturating_mul(COPIES).saturating_add(1 << 16));
-        Ok(Self { draft, opset, values, readers, pooled, left, unsupported })
+        Ok(Self { draft, opset, values, readers, pooled, scaled, left, unsupported })
     }
 
     fn node(&mut self, node: &Node<'a>) {
         let settings = Settings::of(node);
+        if let Some(value) = gelu::translate(self, node) {
+            return self.define(node, &value);
+        }
         let known_domain = matches!(node.domain.as_str(), "" | "ai.onnx");
         let folded = if known_domain { constants::fold(self, node, &settings) } else { None };
         let outcome = match folded {
@@ -174,7 +181,7 @@ impl<'a> Translation<'a> {
         match self.input(node, index)? {
             None => Ok(None),
             Some(Value::Constant(constant)) => Ok(Some(constant.as_ref())),
-            Some(Value::Computed(_)) => Err(format!("computes input {index}, which must be constant")),
+            Some(_) => Err(format!("computes input {index}, which must be constant")),
         }
     }
 

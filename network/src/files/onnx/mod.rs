@@ -4,6 +4,7 @@ mod arithmetic;
 mod constant;
 mod constants;
 mod export;
+mod gelu;
 mod import;
 mod model;
 mod operators;

@@ -137,11 +137,13 @@ fn as_vector<'a>(graph: &mut Translation<'a>, node: &Node<'a>, x: Known) -> Know
 
 pub(super) fn reshape<'a>(graph: &mut Translation<'a>, node: &Node<'a>, settings: &Settings<'_, 'a>) -> Outcome {
     let x = graph.computed(node, 0)?;
-    settings.require("allowzero", 0, 0)?;
     let wanted = match graph.constant(node, 1)? {
         Some(shape) => shape.integers().map_err(text)?,
         None => settings.ints("shape").unwrap_or_default().to_vec(),
     };
+    if settings.int("allowzero", 0) != 0 && wanted.contains(&0) {
+        return Err(format!("makes an array of shape {wanted:?} without elements; leave allowzero out"));
+    }
     // The batch counts as one example: 0 keeps it, -1 becomes 1 where the rest is written out.
     let whole: Vec<usize> = [1].into_iter().chain(x.shape.iter().copied()).collect();
     let shape = resolve(&whole, &wanted).filter(|shape| shape.len() > 1 && shape[0] == 1);
