@@ -1,6 +1,6 @@
 //! How fast networks run and train, against the fused multiply-adds that this machine can do.
 //!
-//! `cargo bench -p duress-network --bench speed [-- WORKLOAD...]`; `benches/compare.sh` sets PyTorch beside it.
+//! `cargo bench -p duress-network --bench speed [-- WORKLOAD...]`; `benches/compare.sh` sets `PyTorch` beside it.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
 
 use std::time::Instant;
@@ -74,7 +74,9 @@ fn loss_gradient(logits: &[f32], classes: usize) -> Vec<f32> {
     for (image, (z, g)) in logits.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes)).enumerate() {
         duress_network::kernel::softmax::row(z, g);
         g[image % classes] -= 1.0;
-        g.iter_mut().for_each(|g| *g /= count as f32);
+        for g in g {
+            *g /= count as f32;
+        }
     }
     gradient
 }
@@ -110,21 +112,17 @@ fn training(name: &'static str, network: &Network, count: usize, repetitions: us
 
 fn workloads(wanted: &[String]) -> Vec<Workload> {
     let resnet = || architecture("resnet-20", &[3, 32, 32]);
-    let build: [(&'static str, Box<dyn Fn(&'static str) -> Workload>); 4] = [
-        ("mlp-train", Box::new(|name| training(name, &Mlp::default().network(&[784], 10).expect("an mlp"), 60, 600))),
-        ("lenet-train", Box::new(|name| training(name, &architecture("lenet-5", &[1, 28, 28]), 64, 300))),
-        ("resnet20-infer", Box::new(move |name| inference(name, &resnet(), 128))),
-        ("resnet20-train", Box::new(move |name| training(name, &resnet(), 128, 14))),
-    ];
-    build
-        .into_iter()
-        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
-        .map(|(n, b)| b(n))
-        .collect()
+    let build = |name: &'static str| match name {
+        "mlp-train" => training(name, &Mlp::default().network(&[784], 10).expect("an mlp"), 60, 600),
+        "lenet-train" => training(name, &architecture("lenet-5", &[1, 28, 28]), 64, 300),
+        "resnet20-infer" => inference(name, &resnet(), 128),
+        _ => training(name, &resnet(), 128, 14),
+    };
+    let names = ["mlp-train", "lenet-train", "resnet20-infer", "resnet20-train"];
+    names.into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == name)).map(build).collect()
 }
 
 /// Multiply-adds in registers on one thread: 16 sums of `LANES` numbers, a vector each.
-#[inline(always)]
 fn multiply_adds<const LANES: usize>(rounds: usize) -> f32 {
     let (factor, offset) = (std::hint::black_box([0.999_f32; LANES]), std::hint::black_box([0.001_f32; LANES]));
     let step = |sum: [f32; LANES]| -> [f32; LANES] { std::array::from_fn(|i| sum[i].mul_add(factor[i], offset[i])) };

@@ -14,7 +14,9 @@ fn weights(network: &Network) -> Weights {
     for (name, values) in names.iter().zip(weights.values_mut()) {
         Stream::new(3, name, &[]).fill_normal(values, 0.0, 0.4);
         if name.ends_with("running_var") {
-            values.iter_mut().for_each(|v| *v = 0.5 + v.abs());
+            for v in values {
+                *v = 0.5 + v.abs();
+            }
         }
     }
     weights
