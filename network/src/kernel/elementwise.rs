@@ -12,35 +12,157 @@ const SHARE: usize = 1 << 14;
 /// How kernels run: with which instructions, on which threads.
 pub type How = (InstructionSet, Threads);
 
-/// A loop compiled for each instruction set.
-struct Loop<F>(F);
+/// What becomes of a number `y` and those that it meets.
+///
+/// A trait and not a closure: closures are not always compiled for the instruction set of the loop around them.
+trait Pointwise<const N: usize>: Copy + Sync {
+    /// The new `y`; always inlined.
+    fn at(self, x: [f32; N], y: f32) -> f32;
+}
 
-impl<F: FnOnce()> Work for Loop<F> {
+/// A pointwise loop.
+struct Points<'a, 'b, F, const N: usize> {
+    f: F,
+    x: [&'a [f32]; N],
+    y: &'b mut [f32],
+}
+
+impl<F: Pointwise<1>> Work for Points<'_, '_, F, 1> {
     type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self) {
-        (self.0)();
+        for (y, x) in self.y.iter_mut().zip(self.x[0]) {
+            *y = self.f.at([*x], *y);
+        }
     }
 }
 
-/// Calls `f(x's chunk, y's chunk)` for chunks over the threads.
-fn unary((set, threads): How, x: &[f32], y: &mut [f32], f: impl Fn(&[f32], &mut [f32]) + Sync) {
-    assert_eq!(x.len(), y.len(), "x and y are equally long");
+impl<F: Pointwise<2>> Work for Points<'_, '_, F, 2> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let [a, b] = self.x;
+        for (y, (a, b)) in self.y.iter_mut().zip(a.iter().zip(b)) {
+            *y = self.f.at([*a, *b], *y);
+        }
+    }
+}
+
+/// Applies `f` to all numbers, over the threads.
+fn points<F: Pointwise<N>, const N: usize>((set, threads): How, f: F, x: [&[f32]; N], y: &mut [f32])
+where
+    for<'a, 'b> Points<'a, 'b, F, N>: Work,
+{
+    assert!(x.iter().all(|x| x.len() == y.len()), "slices are equally long");
     let share = threads.share(y.len(), SHARE, 16, TOUCH);
     threads.chunks(y, share, |i, y| {
-        let x = &x[i * share..][..y.len()];
-        set.run(Loop(|| f(x, y)));
+        let x = x.map(|x| &x[i * share..][..y.len()]);
+        set.run(Points { f, x, y });
     });
 }
 
-/// Calls `f(a's chunk, b's chunk, y's chunk)` for chunks over the threads.
-fn binary((set, threads): How, a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync) {
-    assert!(a.len() == y.len() && b.len() == y.len(), "a, b and y are equally long");
-    let share = threads.share(y.len(), SHARE, 16, TOUCH);
-    threads.chunks(y, share, |i, y| {
-        let (a, b) = (&a[i * share..][..y.len()], &b[i * share..][..y.len()]);
-        set.run(Loop(|| f(a, b, y)));
-    });
+/// `max(0, slope x)`; NaN passes.
+#[derive(Clone, Copy)]
+struct Rectified {
+    slope: f32,
+}
+
+impl Pointwise<1> for Rectified {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1], _: f32) -> f32 {
+        if x < 0.0 { 0.0 } else { self.slope * x }
+    }
+}
+
+/// The gradient of a rectifier.
+#[derive(Clone, Copy)]
+struct RectifiedSlope {
+    slope: f32,
+    accumulate: bool,
+}
+
+impl Pointwise<2> for RectifiedSlope {
+    #[inline(always)]
+    fn at(self, [x, dy]: [f32; 2], dx: f32) -> f32 {
+        let value = if x > 0.0 { self.slope * dy } else { 0.0 };
+        if self.accumulate { dx + value } else { value }
+    }
+}
+
+/// Any function.
+#[derive(Clone, Copy)]
+struct Value {
+    f: Activation,
+}
+
+impl Pointwise<1> for Value {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1], _: f32) -> f32 {
+        self.f.value(x)
+    }
+}
+
+/// The gradient of any function.
+#[derive(Clone, Copy)]
+struct Slope {
+    f: Activation,
+    accumulate: bool,
+}
+
+impl Pointwise<2> for Slope {
+    #[inline(always)]
+    fn at(self, [x, dy]: [f32; 2], dx: f32) -> f32 {
+        let value = self.f.derivative(x) * dy;
+        if self.accumulate { dx + value } else { value }
+    }
+}
+
+/// Zero wherever not `x > 0`.
+#[derive(Clone, Copy)]
+struct Masked;
+
+impl Pointwise<1> for Masked {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1], g: f32) -> f32 {
+        if x > 0.0 { g } else { 0.0 }
+    }
+}
+
+/// A sum.
+#[derive(Clone, Copy)]
+struct Sum;
+
+impl Pointwise<2> for Sum {
+    #[inline(always)]
+    fn at(self, [a, b]: [f32; 2], _: f32) -> f32 {
+        a + b
+    }
+}
+
+/// Added to what is there.
+#[derive(Clone, Copy)]
+struct Added;
+
+impl Pointwise<1> for Added {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1], y: f32) -> f32 {
+        y + x
+    }
+}
+
+/// A product.
+#[derive(Clone, Copy)]
+struct Times {
+    accumulate: bool,
+}
+
+impl Pointwise<2> for Times {
+    #[inline(always)]
+    fn at(self, [a, b]: [f32; 2], y: f32) -> f32 {
+        if self.accumulate { y + a * b } else { a * b }
+    }
 }
 
 /// `y = f(x)`.
@@ -48,58 +170,44 @@ fn binary((set, threads): How, a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(&
 /// # Panics
 /// If the slices are not equally long; so do all functions here.
 pub fn activation(how: How, f: Activation, x: &[f32], y: &mut [f32]) {
-    unary(how, x, y, |x, y| {
-        y.copy_from_slice(x);
-        f.apply(y);
-    });
+    match f {
+        Activation::Relu { slope } => points(how, Rectified { slope: slope as f32 }, [x], y),
+        _ => points(how, Value { f }, [x], y),
+    }
 }
 
 /// `y = f(y)`.
-pub fn activation_in_place((set, threads): How, f: Activation, y: &mut [f32]) {
+pub fn activation_in_place((_, threads): How, f: Activation, y: &mut [f32]) {
     let share = threads.share(y.len(), SHARE, 16, TOUCH);
-    threads.chunks(y, share, |_, y| set.run(Loop(|| f.apply(y))));
+    threads.chunks(y, share, |_, y| f.apply(y));
 }
 
 /// `dx = f'(x) dy`, or added to `dx`.
 pub fn activation_backward(how: How, f: Activation, x: &[f32], dy: &[f32], accumulate: bool, dx: &mut [f32]) {
-    binary(how, x, dy, dx, |x, dy, dx| match f {
-        Activation::Relu { slope } => {
-            let slope = slope as f32;
-            zip3(x, dy, dx, accumulate, |x, dy| if x > 0.0 { slope * dy } else { 0.0 });
-        }
-        _ => zip3(x, dy, dx, accumulate, |x, dy| f.derivative(x) * dy),
-    });
-}
-
-/// `y = f(a, b)`, or added to `y`.
-#[inline(always)]
-fn zip3(a: &[f32], b: &[f32], y: &mut [f32], accumulate: bool, f: impl Fn(f32, f32) -> f32) {
-    let all = y.iter_mut().zip(a.iter().zip(b));
-    if accumulate {
-        all.for_each(|(y, (a, b))| *y += f(*a, *b));
-    } else {
-        all.for_each(|(y, (a, b))| *y = f(*a, *b));
+    match f {
+        Activation::Relu { slope } => points(how, RectifiedSlope { slope: slope as f32, accumulate }, [x, dy], dx),
+        _ => points(how, Slope { f, accumulate }, [x, dy], dx),
     }
 }
 
 /// `g = 0` wherever not `y > 0`.
 pub fn rectify_gradient(how: How, y: &[f32], g: &mut [f32]) {
-    unary(how, y, g, |y, g| g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }));
+    points(how, Masked, [y], g);
 }
 
 /// `y = a + b`.
 pub fn add(how: How, a: &[f32], b: &[f32], y: &mut [f32]) {
-    binary(how, a, b, y, |a, b, y| zip3(a, b, y, false, |a, b| a + b));
+    points(how, Sum, [a, b], y);
 }
 
 /// `y += x`.
 pub fn accumulate(how: How, x: &[f32], y: &mut [f32]) {
-    unary(how, x, y, |x, y| y.iter_mut().zip(x).for_each(|(y, x)| *y += x));
+    points(how, Added, [x], y);
 }
 
 /// `y = a b`, or added to `y`.
 pub fn multiply(how: How, a: &[f32], b: &[f32], accumulate: bool, y: &mut [f32]) {
-    binary(how, a, b, y, |a, b, y| zip3(a, b, y, accumulate, |a, b| a * b));
+    points(how, Times { accumulate }, [a, b], y);
 }
 
 /// What happens to a number after its channel's factor and offset: another is added, then it is clipped (NaN passes).
@@ -136,26 +244,36 @@ pub fn scale_shift((set, threads): How, x: &[f32], scale: &[f32], shift: &[f32],
     threads.chunks(y, share, |i, y| {
         let x = &x[i * share..][..y.len()];
         let residual = then.residual.map(|r| &r[i * share..][..y.len()]);
-        set.run(Loop(|| scale_shift_rows(x, scale, shift, residual, then.clip, y)));
+        set.run(ScaleShift { x, scale, shift, residual, clip: then.clip, y });
     });
 }
-#[inline(always)]
-fn scale_shift_rows(
-    x: &[f32],
-    scale: &[f32],
-    shift: &[f32],
-    residual: Option<&[f32]>,
+struct ScaleShift<'a, 'b> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    residual: Option<&'a [f32]>,
     clip: (f32, f32),
-    y: &mut [f32],
-) {
-    let c = scale.len();
-    for (p, (x, y)) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)).enumerate() {
-        let channels = y.iter_mut().zip(x).zip(scale.iter().zip(shift));
-        match residual {
-            None => channels.for_each(|((y, x), (scale, shift))| *y = clipped(x * scale + shift, clip)),
-            Some(residual) => channels
-                .zip(&residual[p * c..])
-                .for_each(|(((y, x), (scale, shift)), r)| *y = clipped(x * scale + shift + r, clip)),
+    y: &'b mut [f32],
+}
+
+impl Work for ScaleShift<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { x, scale, shift, residual, clip, y } = self;
+        let c = scale.len();
+        for (p, (x, y)) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)).enumerate() {
+            let channels = y.iter_mut().zip(x).zip(scale.iter().zip(shift));
+            if let Some(residual) = residual {
+                for (((y, x), (scale, shift)), r) in channels.zip(&residual[p * c..]) {
+                    *y = clipped(x * scale + shift + r, clip);
+                }
+            } else {
+                for ((y, x), (scale, shift)) in channels {
+                    *y = clipped(x * scale + shift, clip);
+                }
+            }
         }
     }
 }
@@ -164,18 +282,17 @@ fn scale_shift_rows(
 ///
 /// # Panics
 /// If the slices do not fit each other.
-pub fn normalise((set, threads): How, x: &[f32], mean: &[f32], std: &[f32], y: &mut [f32]) {
+pub fn normalise((_, threads): How, x: &[f32], mean: &[f32], std: &[f32], y: &mut [f32]) {
     let c = mean.len();
     assert!(x.len() == y.len() && std.len() == c, "x and y, mean and std are equally long");
     let share = threads.share(y.len(), SHARE, c.max(1), TOUCH);
     threads.chunks(y, share, |i, y| {
         let x = &x[i * share..][..y.len()];
-        set.run(Loop(|| {
-            for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
-                let channels = y.iter_mut().zip(x).zip(mean.iter().zip(std));
-                channels.for_each(|((y, x), (mean, std))| *y = (x - mean) / std);
+        for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
+            for ((y, x), (mean, std)) in y.iter_mut().zip(x).zip(mean.iter().zip(std)) {
+                *y = (x - mean) / std;
             }
-        }));
+        }
     });
 }
 
@@ -184,14 +301,11 @@ pub fn add_to_each((set, threads): How, offset: &[f32], y: &mut [f32]) {
     if offset.is_empty() {
         return;
     }
-    let share =
-        threads.share(y.len() / offset.len(), SHARE / offset.len().min(SHARE), 1, TOUCH * offset.len()) * offset.len();
-    threads.chunks(y, share, |_, y| {
-        set.run(Loop(|| {
-            for image in y.chunks_exact_mut(offset.len()) {
-                image.iter_mut().zip(offset).for_each(|(y, o)| *y += o);
-            }
-        }));
+    let share = threads.share(y.len() / offset.len(), SHARE / offset.len().min(SHARE), 1, TOUCH * offset.len());
+    threads.chunks(y, share * offset.len(), |_, y| {
+        for image in y.chunks_exact_mut(offset.len()) {
+            set.run(Points { f: Added, x: [offset], y: image });
+        }
     });
 }
 
