@@ -25,54 +25,115 @@ pub struct Statistics {
     pub count: usize,
 }
 
-/// For each channel of `c`, the sum of `f(channel, place, number's index)` over the places of an image; at most [`BLOCK`]
-/// channels at a time, so that LLVM turns the inner loop into vectors.
+/// For each channel of `c`, the sum of `terms`, over the places of an image; a
+/// block is up to [`BLOCK`] neighbours.
 #[inline(always)]
-fn sums<const N: usize>(len: usize, c: usize, out: [&mut [f32]; N], f: impl Fn(usize, usize) -> [f32; N]) {
-    let mut out = out;
+fn sums<const N: usize>(len: usize, c: usize, mut out: [&mut [f32]; N], terms: &impl Terms<N>) {
     let places = len / c;
     for first in (0..c).step_by(BLOCK) {
-        let lanes = BLOCK.min(c - first);
+        let count = BLOCK.min(c - first);
         let mut acc = [[[0.0f32; BLOCK]; CHAINS]; N];
-        if lanes == BLOCK {
-            chains::<N>(places, c, first, BLOCK, &mut acc, &f);
-        } else {
-            chains::<N>(places, c, first, lanes, &mut acc, &f);
+        for group in (0..places).step_by(CHAINS) {
+            for chain in 0..CHAINS {
+                if group + chain < places {
+                    let values = terms.at(Lanes { first, count }, Lanes { first: (group + chain) * c + first, count });
+                    for (acc, values) in acc.iter_mut().zip(values) {
+                        for (sum, value) in acc[chain].iter_mut().zip(values) {
+                            *sum += value;
+                        }
+                    }
+                }
+            }
         }
         for (out, acc) in out.iter_mut().zip(&acc) {
-            for (lane, to) in out[first..first + lanes].iter_mut().enumerate() {
+            for (lane, to) in out[first..first + count].iter_mut().enumerate() {
                 let pair = |i: usize| acc[i][lane] + acc[i + 1][lane];
                 *to = (pair(0) + pair(2)) + (pair(4) + pair(6));
             }
         }
     }
 }
-#[inline(always)]
-fn chains<const N: usize>(
-    places: usize,
-    c: usize,
+
+/// What is added up.
+///
+/// A trait and not a closure: closures are not always compiled for the instruction set of the loop around them.
+trait Terms<const N: usize> {
+    /// The terms of a block of channels at one place, whose numbers are `numbers`; always inlined.
+    fn at(&self, channels: Lanes, numbers: Lanes) -> [[f32; BLOCK]; N];
+}
+
+/// The numbers themselves.
+struct Values<'a>(&'a [f32]);
+
+impl Terms<1> for Values<'_> {
+    #[inline(always)]
+    fn at(&self, _: Lanes, numbers: Lanes) -> [[f32; BLOCK]; 1] {
+        [numbers.of(self.0)]
+    }
+}
+
+/// Squared differences to the means.
+struct Squares<'a> {
+    x: &'a [f32],
+    mean: &'a [f32],
+}
+
+impl Terms<1> for Squares<'_> {
+    #[inline(always)]
+    fn at(&self, channels: Lanes, numbers: Lanes) -> [[f32; BLOCK]; 1] {
+        let (mut x, mean) = (numbers.of(self.x), channels.of(self.mean));
+        for (x, mean) in x.iter_mut().zip(mean) {
+            *x = (*x - mean) * (*x - mean);
+        }
+        [x]
+    }
+}
+
+/// A gradient, and its products with differences to the means.
+struct Products<'a> {
+    x: &'a [f32],
+    g: &'a [f32],
+    mean: &'a [f32],
+}
+
+impl Terms<2> for Products<'_> {
+    #[inline(always)]
+    fn at(&self, channels: Lanes, numbers: Lanes) -> [[f32; BLOCK]; 2] {
+        let (g, mut x, mean) = (numbers.of(self.g), numbers.of(self.x), channels.of(self.mean));
+        for (x, (g, mean)) in x.iter_mut().zip(g.iter().zip(mean)) {
+            *x = g * (*x - mean);
+        }
+        [g, x]
+    }
+}
+
+/// Neighbouring numbers of a slice.
+#[derive(Clone, Copy)]
+struct Lanes {
     first: usize,
-    lanes: usize,
-    acc: &mut [[[f32; BLOCK]; CHAINS]; N],
-    f: &impl Fn(usize, usize) -> [f32; N],
-) {
-    let mut add = |chain: usize, place: usize| {
-        for lane in 0..lanes {
-            let value = f(first + lane, place * c + first + lane);
-            for (acc, value) in acc.iter_mut().zip(value) {
-                acc[chain][lane] += value;
-            }
-        }
-    };
-    let whole = places / CHAINS * CHAINS;
-    for place in (0..whole).step_by(CHAINS) {
-        for chain in 0..CHAINS {
-            add(chain, place + chain);
+    count: usize,
+}
+
+impl Lanes {
+    /// The numbers, and zeros beyond them.
+    #[inline(always)]
+    fn of(self, from: &[f32]) -> [f32; BLOCK] {
+        let from = &from[self.first..self.first + self.count];
+        match from.first_chunk::<BLOCK>() {
+            Some(all) => *all,
+            None => padded(from),
         }
     }
-    for place in whole..places {
-        add(place - whole, place);
+}
+
+/// A few numbers, and zeros beyond them.
+#[inline(always)]
+fn padded(from: &[f32]) -> [f32; BLOCK] {
+    let mut values = [0.0; BLOCK];
+    for (i, value) in values.iter_mut().enumerate() {
+        *value = if i < from.len() { from[i] } else { 0.0 };
     }
+    values
 }
 
 /// Sums of an image, or of the images of a batch, over the threads: `work` fills `n c` numbers for each image.
@@ -146,16 +207,13 @@ impl Work for Moments<'_, '_> {
     fn run<S: Simd>(self) {
         let Self { x, c, out } = self;
         let (mean, square) = out.split_at_mut(c);
-        sums(x.len(), c, [&mut *mean], |_, at| [x[at]]);
+        sums(x.len(), c, [&mut *mean], &Values(x));
         let places = (x.len() / c) as f32;
         for m in mean.iter_mut() {
             *m /= places;
         }
         let mean = &*mean;
-        sums(x.len(), c, [square], |channel, at| {
-            let d = x[at] - mean[channel];
-            [d * d]
-        });
+        sums(x.len(), c, [square], &Squares { x, mean });
     }
 }
 
@@ -259,7 +317,7 @@ impl Work for GradientSums<'_, '_> {
     fn run<S: Simd>(self) {
         let Self { x, g, mean, out } = self;
         let (sum, product) = out.split_at_mut(mean.len());
-        sums(x.len(), mean.len(), [sum, product], |channel, at| [g[at], g[at] * (x[at] - mean[channel])]);
+        sums(x.len(), mean.len(), [sum, product], &Products { x, g, mean });
     }
 }
 
@@ -294,7 +352,7 @@ impl Work for Sums<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let (x, c) = (self.x, self.out.len());
-        sums(x.len(), c, [self.out], |_, at| [x[at]]);
+        sums(x.len(), c, [self.out], &Values(x));
     }
 }
 
