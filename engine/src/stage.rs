@@ -146,10 +146,21 @@ impl Kind {
 pub struct Registry {
     /// The kinds of `[stage.X]`, in the order of the reference page.
     pub kinds: &'static [Kind],
-    /// What a `[data.X]` section is: a stage that depends on files alone.
-    pub data: &'static Kind,
+    /// Sections such as `[data.X]`, each of which is a stage that depends on files alone.
+    pub sources: &'static [SourceSection],
     /// Sections whose tables are read where a stage names them, such as `model`.
     pub definitions: &'static [Definition],
+}
+
+/// A section whose tables are stages of one kind, which depend on files alone.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceSection {
+    /// The section's name, such as `data`.
+    pub section: &'static str,
+    /// What one of its tables is, such as "data set".
+    pub noun: &'static str,
+    /// What its tables are.
+    pub kind: Kind,
 }
 
 /// A section whose tables take the place of their names.

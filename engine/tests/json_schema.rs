@@ -30,7 +30,7 @@ fn every_key_of_every_kind_is_in_the_schema_with_its_help_and_its_default() {
         assert_tells(table, &kind.record());
         assert!(table["required"].as_array().expect("a list").contains(&"kind".into()));
     }
-    assert_tells(&schema["properties"]["data"]["additionalProperties"], &support::REGISTRY.data.record());
+    assert_tells(&schema["properties"]["data"]["additionalProperties"], &support::REGISTRY.sources[0].kind.record());
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn sections(plan: &Plan, states: &[KeyState], costs: &Costs, paint: Paint) -> St
         table.row([name.to_owned(), kind.to_owned(), all, hit, miss, pending, missing, about, axes]);
     };
     for (name, rows) in by_section(plan, states) {
-        let kind = if rows[0].0.data { "data" } else { rows[0].0.kind.name };
+        let kind = rows[0].0.source.unwrap_or(rows[0].0.kind.name);
         let counts = tally(rows.iter().map(|(_, state)| *state));
         line(name, kind, counts, costs.left(rows.iter().copied()), axes_of(plan, name, &rows));
     }

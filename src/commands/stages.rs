@@ -37,7 +37,9 @@ fn list(paint: Paint) -> String {
         kinds.row([kind.name.to_owned(), kind.summary.to_owned(), String::new()]);
     }
     let mut rest = columns::Columns::new(&["", "", ""]);
-    rest.row(["data".to_owned(), REGISTRY.data.summary.to_owned(), String::new()]);
+    for source in REGISTRY.sources {
+        rest.row([source.section.to_owned(), source.kind.summary.to_owned(), String::new()]);
+    }
     for definition in REGISTRY.definitions {
         rest.row([definition.section.to_owned(), definition.summary.to_owned(), String::new()]);
     }
@@ -54,13 +56,14 @@ fn document(name: &str, paint: Paint) -> Result<String, CommandError> {
     if let Some(kind) = REGISTRY.kind(name) {
         return Ok(kind_page(kind, &format!("[stage.X], kind = \"{name}\""), paint));
     }
-    if name == "data" {
-        return Ok(kind_page(REGISTRY.data, "[data.X]", paint));
+    if let Some(source) = REGISTRY.sources.iter().find(|source| source.section == name) {
+        return Ok(kind_page(&source.kind, &format!("[{name}.X]"), paint));
     }
     if let Some(definition) = REGISTRY.definitions.iter().find(|definition| definition.section == name) {
         return Ok(definition_page(definition, paint));
     }
-    let there = REGISTRY.kinds.iter().map(|kind| kind.name).chain(["data"]);
+    let sources = REGISTRY.sources.iter().map(|source| source.section);
+    let there = REGISTRY.kinds.iter().map(|kind| kind.name).chain(sources);
     Err(suggest::unknown("kind", name, there.chain(REGISTRY.definitions.iter().map(|definition| definition.section))))
 }
 

@@ -3,7 +3,7 @@
 //! A kind is a folder: its keys, what comes out of what goes in, and how it runs. What several kinds share is beside them:
 //! the types of artifacts, tables of samples, and tidy results.
 
-use duress_engine::stage::{Kind, Registry};
+use duress_engine::stage::{Kind, Registry, SourceSection};
 
 pub mod artifact;
 pub mod bound;
@@ -31,6 +31,6 @@ pub static REGISTRY: Registry = Registry {
         Kind::of::<evaluate::Evaluate>(),
         Kind::of::<bound::Bound>(),
     ],
-    data: &Kind::of::<data::Data>(),
+    sources: &[SourceSection { section: "data", noun: "data set", kind: Kind::of::<data::Data>() }],
     definitions: &[model::DEFINITION],
 };

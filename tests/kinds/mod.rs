@@ -11,7 +11,7 @@ use duress_engine::stage::Kind;
 use crate::support::Sandbox;
 
 fn all() -> impl Iterator<Item = &'static Kind> {
-    REGISTRY.kinds.iter().chain([REGISTRY.data])
+    REGISTRY.kinds.iter().chain(REGISTRY.sources.iter().map(|source| &source.kind))
 }
 
 #[test]

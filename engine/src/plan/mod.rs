@@ -55,8 +55,8 @@ pub struct Plan {
 pub struct Instance {
     /// The section's name.
     pub section: String,
-    /// Whether it is a `[data.X]` section.
-    pub data: bool,
+    /// The section of sources it comes from, such as `data`; nothing for a `[stage.X]`.
+    pub source: Option<&'static str>,
     /// Its name and where it stands on its axes, such as `train[seed=1,lr=0.1]`.
     pub label: String,
     /// Where it stands on each of its axes, in the order of the spec.
@@ -173,7 +173,7 @@ fn instances(
         place[index] = Some(instances.len());
         instances.push(Instance {
             section: section.name.clone(),
-            data: section.data,
+            source: section.source,
             label: grid.label(lookup, index),
             at: expand::coordinates(lookup, &grid.axes[draft.section], &draft.point),
             kind: section.kind,

@@ -61,8 +61,8 @@ pub struct Section {
     pub name: String,
     /// Where its name stands.
     pub name_span: Span,
-    /// Whether it is a `[data.X]`.
-    pub data: bool,
+    /// The section of sources it is a table of, such as `data`; nothing for a `[stage.X]`.
+    pub source: Option<&'static str>,
     /// Its kind.
     pub kind: &'static Kind,
     /// Its table, without `kind`.
@@ -135,7 +135,8 @@ fn refuse_unknown_sections(root: &Table, registry: &Registry, faults: &mut Fault
 /// The names of all top-level sections, in the order of the documentation.
 pub(super) fn section_names(registry: &Registry) -> Vec<&'static str> {
     let definitions = registry.definitions.iter().map(|definition| definition.section);
-    ["study", "axes", "data"].into_iter().chain(definitions).chain(["stage", "figure", "expect", "exclude"]).collect()
+    let sources = registry.sources.iter().map(|source| source.section);
+    ["study", "axes"].into_iter().chain(sources).chain(definitions).chain(["stage", "figure", "expect", "exclude"]).collect()
 }
 
 fn study(root: &Table, faults: &mut Faults) -> Study {

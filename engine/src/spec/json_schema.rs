@@ -24,8 +24,10 @@ pub fn json_schema(registry: &Registry) -> Json {
         "axes".into(),
         described(named(&reference("axis")), "What varies; written `\"{axis}\"` where a value belongs."),
     );
-    let data = record(&registry.data.record(), Axes::Yes);
-    sections.insert("data".into(), described(named(&data), "Data sets."));
+    for source in registry.sources {
+        let table = record(&source.kind.record(), Axes::Yes);
+        sections.insert(source.section.into(), described(named(&table), source.kind.summary));
+    }
     for definition in registry.definitions {
         let table = schema(&(definition.schema)(), Axes::Yes);
         sections.insert(definition.section.into(), described(named(&table), definition.summary));

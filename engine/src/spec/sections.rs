@@ -1,20 +1,22 @@
-//! `[data.X]`, `[stage.X]` and the sections of definitions: names and kinds. What their tables hold is the kinds' business.
+//! `[data.X]` and other sources, `[stage.X]`, and the sections of definitions: names and kinds. What their tables hold is the kinds' business.
 
 use super::check::{DefinitionTable, Section, Spec, named};
 use super::fault::{Fault, Faults};
 use super::substitute::placeholders;
 use super::suggest::{listed, unknown};
 use super::value::{Entry, Node, Table, Value};
-use crate::stage::{Kind, Registry};
+use crate::stage::{Kind, Registry, SourceSection};
 
 /// Reads every section into `spec`, in the order of the text; one with a fault in its name or kind is left out.
 pub(super) fn read(root: &Table, registry: &Registry, spec: &mut Spec, faults: &mut Faults) {
-    for entry in named(root, "data", faults) {
-        push(entry, true, Some((registry.data, entry.node.clone())), spec, faults);
+    for source in registry.sources {
+        for entry in named(root, source.section, faults) {
+            push(entry, Some(source), Some((&source.kind, entry.node.clone())), spec, faults);
+        }
     }
     for entry in named(root, "stage", faults) {
         let kind = kind(entry, registry, faults);
-        push(entry, false, kind.map(|kind| (kind, without_kind(&entry.node))), spec, faults);
+        push(entry, None, kind.map(|kind| (kind, without_kind(&entry.node))), spec, faults);
     }
     spec.sections.sort_by_key(|section| section.name_span);
     for definition in registry.definitions {
@@ -30,18 +32,26 @@ pub(super) fn read(root: &Table, registry: &Registry, spec: &mut Spec, faults: &
     }
 }
 
-fn push(entry: &Entry, data: bool, read: Option<(&'static Kind, Node)>, spec: &mut Spec, faults: &mut Faults) {
-    let what = if data { "data set" } else { "stage" };
+fn push(
+    entry: &Entry,
+    source: Option<&'static SourceSection>,
+    read: Option<(&'static Kind, Node)>,
+    spec: &mut Spec,
+    faults: &mut Faults,
+) {
+    let what = source.map_or("stage", |source| source.noun);
+    let source = source.map(|source| source.section);
     if let Some(fault) = super::names::fault(what, &entry.key, entry.key_span) {
         faults.push(fault);
         spec.left_out.insert(entry.key.clone());
-    } else if spec.sections.iter().any(|other| other.name == entry.key) {
-        let message = format!("`{}` is both a data set and a stage", entry.key);
-        let fault = Fault::new("duplicate-name", entry.key_span, message, "taken by `[data]`");
+    } else if let Some(other) = spec.sections.iter().find(|other| other.name == entry.key) {
+        let (there, here) = (other.source.unwrap_or("stage"), source.unwrap_or("stage"));
+        let message = format!("`{}` is both in `[{there}]` and in `[{here}]`", entry.key);
+        let fault = Fault::new("duplicate-name", entry.key_span, message, format!("taken by `[{there}]`"));
         faults.push(fault.help("references tell them apart by name alone: rename one"));
     } else if let Some((kind, table)) = read {
         let (name, name_span) = (entry.key.clone(), entry.key_span);
-        spec.sections.push(Section { name, name_span, data, kind, table });
+        spec.sections.push(Section { name, name_span, source, kind, table });
     } else {
         spec.left_out.insert(entry.key.clone());
     }

@@ -15,7 +15,7 @@ use crate::stage::Registry;
 pub(super) fn check(spec: &Spec, root: &Table, registry: &Registry, faults: &mut Faults) {
     if let Some(study) = root.get("study")
         && root.get("stage").is_none()
-        && root.get("data").is_none()
+        && registry.sources.iter().all(|source| root.get(source.section).is_none())
     {
         let fault = Fault::new("empty-study", study.key_span, "this study has no stages", "nothing to run");
         faults.push(fault.help(format!("add a table `[stage.X]` with `kind = ...`: {}", kinds(registry))));

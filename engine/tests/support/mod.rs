@@ -8,7 +8,7 @@ use duress_engine::input::{ArtifactType, Input, Inputs};
 use duress_engine::run::RunContext;
 use duress_engine::spec::{Count, FromSpec, Node, Positive, Schema, Scope, Seed, Value};
 use duress_engine::stage::{
-    Column, Definition, Fact, InferContext, Kind, OutputDoc, OutputFact, Registry, Stage, StageError, StageKind,
+    Column, Definition, Fact, InferContext, Kind, OutputDoc, OutputFact, Registry, SourceSection, Stage, StageError, StageKind,
 };
 use duress_engine::{choice, config};
 
@@ -39,7 +39,7 @@ impl ArtifactType for Split {
 /// The toy registry.
 pub(crate) static REGISTRY: Registry = Registry {
     kinds: &[Kind::of::<Fit>(), Kind::of::<Scale>(), Kind::of::<Score>()],
-    data: &Kind::of::<Numbers>(),
+    sources: &[SourceSection { section: "data", noun: "data set", kind: Kind::of::<Numbers>() }],
     definitions: &[Definition { section: "model", summary: "What a fit fits.", schema: <Line as FromSpec>::schema }],
 };
 

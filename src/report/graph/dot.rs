@@ -13,7 +13,7 @@ pub fn dot(drawing: &Drawing) -> String {
     for (index, shape) in drawing.shapes.iter().enumerate() {
         let lines = [&shape.name, &shape.kind, &shape.axes];
         let text: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).map(String::as_str).collect();
-        let form = if shape.data { ", shape=cylinder, style=solid" } else { "" };
+        let form = if shape.source { ", shape=cylinder, style=solid" } else { "" };
         let _ = writeln!(out, "  n{index} [label={}{form}];", quoted(&text.join("\n")));
     }
     for arrow in &drawing.arrows {
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn names_are_quoted_and_back_arrows_are_dashed() {
-        let shape = |name: &str| Shape { name: name.into(), kind: "train".into(), axes: String::new(), data: false };
+        let shape = |name: &str| Shape { name: name.into(), kind: "train".into(), axes: String::new(), source: false };
         let arrow = Arrow { from: 1, to: 0, label: "weights".into(), back: true };
         let drawing = Drawing { title: "a \"b\"".into(), shapes: vec![shape("x"), shape("y")], arrows: vec![arrow] };
         let text = dot(&drawing);

@@ -11,7 +11,7 @@ pub fn mermaid(drawing: &Drawing) -> String {
     for (index, shape) in drawing.shapes.iter().enumerate() {
         let lines = [&shape.name, &shape.kind, &shape.axes];
         let text: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).map(|line| escaped(line)).collect();
-        let (open, close) = if shape.data { ("[(", ")]") } else { ("(", ")") };
+        let (open, close) = if shape.source { ("[(", ")]") } else { ("(", ")") };
         let _ = writeln!(out, "  n{index}{open}\"{}\"{close}", text.join("<br/>"));
     }
     for arrow in &drawing.arrows {
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn quotes_in_labels_become_entities() {
-        let shape = Shape { name: "a[x=\"1\"]".into(), kind: "train".into(), axes: "seed ×3".into(), data: false };
+        let shape = Shape { name: "a[x=\"1\"]".into(), kind: "train".into(), axes: "seed ×3".into(), source: false };
         let drawing = Drawing { title: String::new(), shapes: vec![shape], arrows: Vec::new() };
         assert_eq!(mermaid(&drawing), "flowchart LR\n  n0(\"a[x=&quot;1&quot;]<br/>train<br/>seed ×3\")\n");
     }

@@ -24,8 +24,8 @@ pub struct Shape {
     pub kind: String,
     /// Its third line, perhaps empty: the axes with their sizes.
     pub axes: String,
-    /// Whether it is a `[data.X]` section.
-    pub data: bool,
+    /// Whether it depends on files alone, as a `[data.X]` does.
+    pub source: bool,
 }
 
 /// An arrow from what makes a table to what reads it.
@@ -69,7 +69,7 @@ impl Drawing {
             name: instance.label.clone(),
             kind: kind_of(instance),
             axes: String::new(),
-            data: instance.data,
+            source: instance.source.is_some(),
         };
         let edges: Vec<_> = (plan.instances.iter().enumerate())
             .flat_map(|(to, instance)| instance.slots.iter().map(move |slot| (slot.from, to, slot.output)))
@@ -85,7 +85,7 @@ impl Drawing {
 fn section_shape(plan: &Plan, first: &Instance) -> Shape {
     let axes = plan.axes.get(&first.section).map_or(&[][..], Vec::as_slice);
     let counted: Vec<String> = axes.iter().map(|axis| format!("{axis} ×{}", values(plan, first, axis))).collect();
-    Shape { name: first.section.clone(), kind: kind_of(first), axes: counted.join(", "), data: first.data }
+    Shape { name: first.section.clone(), kind: kind_of(first), axes: counted.join(", "), source: first.source.is_some() }
 }
 
 /// How many values of `axis` the section's instances stand at.
@@ -96,7 +96,7 @@ fn values(plan: &Plan, first: &Instance, axis: &str) -> usize {
 }
 
 fn kind_of(instance: &Instance) -> String {
-    if instance.data { "data".to_owned() } else { instance.kind.name.to_owned() }
+    instance.source.unwrap_or(instance.kind.name).to_owned()
 }
 
 /// Arrows between the same boxes become one that names every output.

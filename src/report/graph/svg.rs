@@ -61,7 +61,7 @@ pub fn svg(drawing: &Drawing) -> String {
 fn draw_box(out: &mut String, frame: &Frame, shape: &Shape, index: usize) {
     let (x, y) = frame.centre(index);
     let (width, height) = frame.size(index);
-    let class = if shape.data { "data" } else { "stage" };
+    let class = if shape.source { "data" } else { "stage" };
     let _ = writeln!(
         out,
         "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"7\"/>",
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn markup_in_names_is_escaped_and_the_empty_drawing_is_still_a_picture() {
-        let shape = Shape { name: "a<b".into(), kind: "train".into(), axes: String::new(), data: false };
+        let shape = Shape { name: "a<b".into(), kind: "train".into(), axes: String::new(), source: false };
         let text = svg(&Drawing { title: "x & y".into(), shapes: vec![shape], arrows: Vec::new() });
         assert!(text.contains("a&lt;b") && text.contains("x &amp; y"));
         assert!(svg(&Drawing::default()).contains("viewBox=\"0 0 "));

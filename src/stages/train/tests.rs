@@ -5,7 +5,7 @@ use duress_engine::config;
 use duress_engine::plan::{self, Plan};
 use duress_engine::run::{CancelToken, Event, Outcome, RunOptions, run};
 use duress_engine::spec::{FromSpec as _, SourceText};
-use duress_engine::stage::{Kind, Registry};
+use duress_engine::stage::{Kind, Registry, SourceSection};
 
 use super::*;
 use crate::host::Machine;
@@ -69,7 +69,7 @@ impl Stage for Shape {
 
 static REGISTRY: Registry = Registry {
     kinds: &[Kind::of::<Train>(), Kind::of::<Prune>()],
-    data: &Kind::of::<Shape>(),
+    sources: &[SourceSection { section: "data", noun: "data set", kind: Kind::of::<Shape>() }],
     definitions: &[DEFINITION],
 };
 
@@ -144,7 +144,7 @@ fn weights_to_start_from_make_the_initial_draw_irrelevant() {
         let text = HEAD.replace("hidden = [5]", &format!("hidden = [5]\ninit = '{init}'"));
         let again = "[stage.again]\nkind = 'train'\nmodel = 'm'\ndata = 'd'\nstart = 't.initial'\nepochs = 1";
         let plan = read(format!("{text}epochs = 1\n{again}")).expect("sound");
-        plan.instances.into_iter().filter(|i| !i.data).map(|i| i.config).collect::<Vec<_>>()
+        plan.instances.into_iter().filter(|i| i.source.is_none()).map(|i| i.config).collect::<Vec<_>>()
     };
     let (uniform, normal) = (with("he-uniform"), with("he-normal"));
     assert_ne!(uniform[0], normal[0]);

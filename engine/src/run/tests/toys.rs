@@ -179,7 +179,7 @@ fn instance(label: String, toy: Toy, reads: &[usize]) -> Instance {
     let fact = Fact { artifact: "table", columns: Vec::new(), metrics: Vec::new(), known: None };
     Instance {
         section: section.to_owned(),
-        data: false,
+        source: None,
         at,
         kind: &KIND,
         config: toy.config(),
