@@ -7,6 +7,7 @@
 
 pub mod attack;
 pub mod bound;
+pub mod classifier;
 pub mod crash_rates;
 pub mod examples;
 pub mod executor;
@@ -26,6 +27,7 @@ pub use duress_network::{
 };
 
 pub use examples::Examples;
+pub use classifier::Classifier;
 pub use executor::{Executor, Trace, argmax, predict};
 pub use mask::{Mask, MaskError, MaskTensor};
 pub use mlp::{Layer, Mlp, MlpError};

@@ -3,7 +3,8 @@
 use super::perturb::{classes, perturb};
 use super::region::distance;
 use super::{Attack, AttackError, Method, Samples};
-use crate::nn::executor::{Executor, argmax};
+use crate::nn::classifier::Classifier;
+use crate::nn::executor::argmax;
 use crate::nn::gradient::cross_entropy;
 
 /// One sample before and after a perturbation.
@@ -33,22 +34,22 @@ pub struct Attacked {
 /// # Errors
 /// What [`perturb`] refuses, and [`AttackError::Audit`] should a perturbation ever break its limits.
 pub fn attack(
-    executor: &Executor<f32>,
+    classifier: &Classifier,
     samples: &Samples<'_>,
     attack: &Attack,
     eps: f64,
     warm: Option<&[f32]>,
 ) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
-    let x = perturb(executor, samples, attack, eps, warm)?;
+    let x = perturb(classifier, samples, attack, eps, warm)?;
     audit(samples, attack, eps, &x)?;
     let rows = samples.ids.len();
-    let outputs = executor.outputs();
-    let (before, after) = (executor.logits(samples.x, rows), executor.logits(&x, rows));
-    let classes = classes(executor, samples, attack.class);
+    let outputs = classifier.outputs();
+    let (before, after) = (classifier.logits(samples.x, rows)?, classifier.logits(&x, rows)?);
+    let classes = classes(classifier, samples, attack.class)?;
     let judged = (0..rows).map(|r| {
         let row = |v: &[f32]| argmax(&v[r * outputs..(r + 1) * outputs]) as u32;
         let loss = |v: &[f32]| cross_entropy(&v[r * outputs..(r + 1) * outputs], classes[r] as usize);
-        let features = r * executor.inputs()..(r + 1) * executor.inputs();
+        let features = r * classifier.inputs()..(r + 1) * classifier.inputs();
         let (linf, l2) = distance(&samples.x[features.clone()], &x[features]);
         Attacked {
             clean_prediction: row(&before),

@@ -6,10 +6,15 @@
 //! Random draws come from the stream (seed, purpose, [sample, draw, restart]); batches, threads and the order of samples cannot
 //! change them, and neither can epsilon: noise of twice the size is the same noise doubled.
 
+use duress_network::executor::ExecutorError;
+use duress_network::training::TrainingError;
+
 mod judge;
 mod perturb;
 mod region;
 mod sweep;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use judge::{Attacked, attack};
 pub use perturb::perturb;
@@ -127,6 +132,12 @@ pub enum AttackError {
         /// Inputs of the network.
         inputs: usize,
     },
+    /// The network could not be run forward.
+    #[error(transparent)]
+    Forward(#[from] ExecutorError),
+    /// The network could not be run backward.
+    #[error(transparent)]
+    Backward(#[from] TrainingError),
     /// Starting points are not one per sample.
     #[error("start from {got} values for samples of {want}: give a point per sample, or none")]
     Start {

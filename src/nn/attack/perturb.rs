@@ -2,8 +2,9 @@
 
 use super::region::Region;
 use super::{Attack, AttackError, AttackedClass, Method, Pgd, Samples, Step};
-use crate::nn::executor::{Executor, argmax, predict};
-use crate::nn::gradient::{cross_entropy, cross_entropy_gradient, input_gradient};
+use crate::nn::classifier::Classifier;
+use crate::nn::executor::{argmax, predict};
+use crate::nn::gradient::{cross_entropy, cross_entropy_gradient};
 use crate::nn::random::Stream;
 
 /// The samples, perturbed against the current weights: what adversarial training trains on. Row for row as `samples.x`.
@@ -13,13 +14,13 @@ use crate::nn::random::Stream;
 /// # Errors
 /// [`AttackError`] for samples, sizes and options that do not fit.
 pub fn perturb(
-    executor: &Executor<f32>,
+    classifier: &Classifier,
     samples: &Samples<'_>,
     attack: &Attack,
     eps: f64,
     warm: Option<&[f32]>,
 ) -> Result<Vec<f32>, AttackError> {
-    check(executor, samples, attack, eps)?;
+    check(classifier, samples, attack, eps)?;
     if let Some(start) = warm.filter(|start| start.len() != samples.x.len()) {
         return Err(AttackError::Start { got: start.len(), want: samples.x.len() });
     }
@@ -27,25 +28,26 @@ pub fn perturb(
     if eps <= 0.0 {
         return Ok(samples.x.to_vec());
     }
-    let run = Run { executor, samples, attack, eps, region };
-    Ok(match attack.method {
+    let run = Run { classifier, samples, attack, eps, region };
+    match attack.method {
         Method::Fgsm => run.fgsm(),
         Method::Pgd(pgd) => run.pgd(pgd, warm),
-        Method::Gaussian => run.noise(Stream::normal),
-        Method::Uniform => run.noise(|random| 2.0 * random.uniform_f64() - 1.0),
-    })
-}
-
-/// The class that each sample is driven away from.
-pub(super) fn classes(executor: &Executor<f32>, samples: &Samples<'_>, class: AttackedClass) -> Vec<u32> {
-    match class {
-        AttackedClass::True => samples.labels.to_vec(),
-        AttackedClass::Predicted => predict(&executor.logits(samples.x, samples.ids.len()), executor.outputs()),
+        Method::Gaussian => Ok(run.noise(Stream::normal)),
+        Method::Uniform => Ok(run.noise(|random| 2.0 * random.uniform_f64() - 1.0)),
     }
 }
 
+/// The class that each sample is driven away from.
+pub(super) fn classes(classifier: &Classifier, samples: &Samples<'_>, class: AttackedClass,
+) -> Result<Vec<u32>, AttackError> {
+    Ok(match class {
+        AttackedClass::True => samples.labels.to_vec(),
+        AttackedClass::Predicted => predict(&classifier.logits(samples.x, samples.ids.len())?, classifier.outputs()),
+    })
+}
+
 struct Run<'a> {
-    executor: &'a Executor<f32>,
+    classifier: &'a Classifier,
     samples: &'a Samples<'a>,
     attack: &'a Attack,
     eps: f64,
@@ -53,19 +55,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn fgsm(&self) -> Vec<f32> {
-        let classes = classes(self.executor, self.samples, self.attack.class);
+    fn fgsm(&self) -> Result<Vec<f32>, AttackError> {
+        let classes = classes(self.classifier, self.samples, self.attack.class)?;
         let mut x = self.samples.x.to_vec();
         // One float more than epsilon: the region, which is exact, says where that ends.
-        self.ascend(&mut x, &classes, (self.eps as f32).next_up(), &self.region);
-        x
+        self.ascend(&mut x, &classes, (self.eps as f32).next_up(), &self.region)?;
+        Ok(x)
     }
 
     /// One step of `length` along the sign of the gradient of the cross-entropy, then back into the region.
-    fn ascend(&self, x: &mut [f32], classes: &[u32], length: f32, region: &Region) {
-        let gradient = input_gradient(self.executor, x, classes.len(), |row, logits, out| {
+    fn ascend(&self, x: &mut [f32], classes: &[u32], length: f32, region: &Region) -> Result<(), AttackError> {
+        let gradient = self.classifier.input_gradient(x, classes.len(), |row, logits, out| {
             cross_entropy_gradient(logits, classes[row] as usize, out);
-        });
+        })?;
         for (v, g) in x.iter_mut().zip(gradient) {
             // The sign of 0 is 0, and NaN points nowhere.
             if g > 0.0 {
@@ -75,11 +77,12 @@ impl Run<'_> {
             }
         }
         region.project(x);
+        Ok(())
     }
 
-    fn pgd(&self, pgd: Pgd, warm: Option<&[f32]>) -> Vec<f32> {
-        let features = self.executor.inputs();
-        let classes = classes(self.executor, self.samples, self.attack.class);
+    fn pgd(&self, pgd: Pgd, warm: Option<&[f32]>) -> Result<Vec<f32>, AttackError> {
+        let features = self.classifier.inputs();
+        let classes = classes(self.classifier, self.samples, self.attack.class)?;
         let mut best = self.samples.x.to_vec();
         let mut best_loss = vec![f32::NEG_INFINITY; classes.len()];
         let mut open: Vec<usize> = (0..classes.len()).collect();
@@ -89,10 +92,10 @@ impl Run<'_> {
             let mut x = self.start(&open, restart, pgd, warm);
             region.project(&mut x);
             for _ in 0..pgd.steps {
-                self.ascend(&mut x, &class, pgd.step.at(self.eps) as f32, &region);
+                self.ascend(&mut x, &class, pgd.step.at(self.eps) as f32, &region)?;
             }
-            let logits = self.executor.logits(&x, open.len());
-            let ends = x.chunks_exact(features).zip(logits.chunks_exact(self.executor.outputs()));
+            let logits = self.classifier.logits(&x, open.len())?;
+            let ends = x.chunks_exact(features).zip(logits.chunks_exact(self.classifier.outputs()));
             let mut still_open = Vec::new();
             for ((&r, class), (x, logits)) in open.iter().zip(class).zip(ends) {
                 let loss = cross_entropy(logits, class as usize);
@@ -110,12 +113,12 @@ impl Run<'_> {
                 break;
             }
         }
-        best
+        Ok(best)
     }
 
     /// Where attempt `restart` on the rows `rows` starts.
     fn start(&self, rows: &[usize], restart: usize, pgd: Pgd, warm: Option<&[f32]>) -> Vec<f32> {
-        let features = self.executor.inputs();
+        let features = self.classifier.inputs();
         let row = |from: &[f32], r: usize| from[r * features..(r + 1) * features].to_vec();
         if let (0, Some(warm)) = (restart, warm) {
             return rows.iter().flat_map(|r| row(warm, *r)).collect();
@@ -138,7 +141,7 @@ impl Run<'_> {
     /// Adds epsilon times `draw` to every value.
     fn noise(&self, draw: impl Fn(&mut Stream) -> f64) -> Vec<f32> {
         let mut x = self.samples.x.to_vec();
-        for (r, row) in x.chunks_exact_mut(self.executor.inputs()).enumerate() {
+        for (r, row) in x.chunks_exact_mut(self.classifier.inputs()).enumerate() {
             let mut random = self.stream("noise", r, 0);
             for v in row {
                 *v = (f64::from(*v) + self.eps * draw(&mut random)) as f32;
@@ -153,9 +156,9 @@ impl Run<'_> {
     }
 }
 
-fn check(executor: &Executor<f32>, samples: &Samples<'_>, attack: &Attack, eps: f64) -> Result<(), AttackError> {
+fn check(classifier: &Classifier, samples: &Samples<'_>, attack: &Attack, eps: f64) -> Result<(), AttackError> {
     let (rows, values, ids) = (samples.labels.len(), samples.x.len(), samples.ids.len());
-    let (inputs, classes) = (executor.inputs(), executor.outputs());
+    let (inputs, classes) = (classifier.inputs(), classifier.outputs());
     if values != rows * inputs || ids != rows {
         return Err(AttackError::Samples { rows, values, ids, inputs });
     }

@@ -6,7 +6,7 @@
 
 use super::judge::{Attacked, attack};
 use super::{Attack, AttackError, AttackedClass, Samples};
-use crate::nn::executor::Executor;
+use crate::nn::classifier::Classifier;
 
 /// How sizes build on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +65,7 @@ impl Sweep {
 /// # Errors
 /// What [`attack`] refuses, and [`AttackError::Epsilon`] for no sizes or sizes that do not ascend.
 pub fn sweep(
-    executor: &Executor<f32>,
+    classifier: &Classifier,
     samples: &Samples<'_>,
     plan: &Attack,
     sizes: &[f64],
@@ -75,10 +75,10 @@ pub fn sweep(
         return Err(AttackError::Epsilon(pair[1]));
     }
     // Size zero tests the inputs once, and is where samples that are wrong when clean stop.
-    let (_, clean) = attack(executor, samples, plan, 0.0, None)?;
+    let (_, clean) = attack(classifier, samples, plan, 0.0, None)?;
     let mut state = State::new(samples, plan, clean);
     for &eps in sizes {
-        state.step(executor, samples, plan, eps, options)?;
+        state.step(classifier, samples, plan, eps, options)?;
     }
     Ok(Sweep { samples: state.done, x: state.x })
 }
@@ -100,13 +100,13 @@ impl State {
     /// One size: attacks who is left, and lets the others' results stand.
     fn step(
         &mut self,
-        executor: &Executor<f32>,
+        classifier: &Classifier,
         samples: &Samples<'_>,
         plan: &Attack,
         eps: f64,
         options: SweepOptions,
     ) -> Result<(), AttackError> {
-        let features = executor.inputs();
+        let features = classifier.inputs();
         let open = |s: &SweepSample| !options.survivors_only || s.critical_eps.is_none();
         let rows: Vec<usize> = (0..self.done.len()).filter(|r| open(&self.done[*r])).collect();
         let pick = |from: &[f32]| -> Vec<f32> {
@@ -118,7 +118,7 @@ impl State {
         let part = Samples { x: &x, labels: &labels, ids: &ids, draw: samples.draw };
         let later = self.done.first().is_some_and(|s| !s.at.is_empty());
         let warm = (options.warm_start && later).then(|| pick(&self.x));
-        let (moved, results) = attack(executor, &part, plan, eps, warm.as_deref())?;
+        let (moved, results) = attack(classifier, &part, plan, eps, warm.as_deref())?;
         let mut attacked = vec![false; self.done.len()];
         for ((&r, result), moved) in rows.iter().zip(results).zip(moved.chunks_exact(features)) {
             self.x[r * features..(r + 1) * features].copy_from_slice(moved);

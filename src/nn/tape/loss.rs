@@ -2,7 +2,7 @@
 
 use dfdx::prelude::{AsArray, Cpu, HasShape, PutTape, SplitTape, Tape as _, Tensor, TensorFrom};
 
-use super::{Matrix, Tape, layer};
+use super::{Matrix, Tape, network};
 use crate::nn::gradient::softmax_in_place;
 use crate::nn::train::Loss;
 
@@ -23,7 +23,7 @@ pub(super) fn loss(
     let device = outputs.device().clone();
     let (outputs, mut tape) = outputs.split_tape();
     let width = outputs.shape().1;
-    let logits = layer::values(&outputs);
+    let logits = network::values(&outputs);
     let (value, derivative) = evaluate(kind, &logits, targets, row_weights, width);
     let loss: Scalar<_> = device.tensor(value as f32);
     let (outputs_ghost, loss_ghost) = (outputs.ghost(), loss.ghost());

@@ -100,14 +100,14 @@ mod tests {
         let mut w: Tensor<(usize,), f32, Cpu> = Cpu::default().tensor_from_vec(vec![2.0, -3.0], (2,));
         for _ in 0..5 {
             let mut gradients = Grads::leaky();
-            let now = super::super::layer::values(&w);
+            let now = super::super::network::values(&w);
             for (g, w) in gradients.get_or_alloc_mut(&w).unwrap().iter_mut().zip(now) {
                 *g = w - 1.0;
             }
             updater.advance(1.0);
             updater.update(&mut w, &mut gradients).unwrap();
         }
-        super::super::layer::values(&w)
+        super::super::network::values(&w)
     }
 
     fn assert_close(found: &[f32], wanted: [f64; 2]) {

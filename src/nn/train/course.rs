@@ -1,11 +1,13 @@
 //! The state of a training between two updates.
 
+use super::crashing::crashing;
 use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, Trained, score};
 use crate::nn::examples::Examples;
-use crate::nn::executor::{Executor, argmax};
+use crate::nn::classifier::Classifier;
+use crate::nn::executor::argmax;
 use crate::nn::mask::Mask;
-use crate::nn::mlp_weights::MlpWeights;
-use crate::nn::random::Stream;
+use duress_network::Weights;
+
 use crate::nn::tape::{Batch, Learner};
 
 /// What was seen of the batches since the last evaluation.
@@ -21,7 +23,7 @@ struct Running {
 struct Best {
     loss: f64,
     update: u64,
-    weights: MlpWeights,
+    weights: Weights,
     /// Evaluations since.
     waited: u64,
 }
@@ -43,12 +45,13 @@ impl<'a> Course<'a> {
     /// A training that is about to begin.
     pub(super) fn new(
         config: &'a TrainConfig,
-        (start, mask): (MlpWeights, Option<&Mask>),
+        (start, mask): (Weights, Option<&Mask>),
         (data, validation): (&'a Examples, Option<&'a Examples>),
         perturb: Option<&'a Perturb<'a>>,
         per_epoch: u64,
     ) -> Result<Self, TrainError> {
-        let learner = Learner::new(start, mask, &config.optimizer, config.loss, (config.l1, config.l2))?;
+        let network = crashing(start.network(), &config.crash)?;
+        let learner = Learner::new(start, &network, mask, config)?;
         let (curve, running) = (Vec::new(), Running::default());
         Ok(Self { config, data, validation, perturb, learner, curve, running, best: None, per_epoch })
     }
@@ -71,15 +74,15 @@ impl<'a> Course<'a> {
                 augment.apply(self.config.seed, step / self.per_epoch, *row, x);
             }
         }
-        let outputs = self.learner.start().network.outputs();
+        let outputs = self.learner.start().network().output_len();
         let mut targets = targets(&own, outputs, self.config.label_smoothing);
         let share = self.config.adversarial_share as f32;
         let mut x = own.x.clone();
         let mut row_weights = vec![1.0 / rows.len() as f32; rows.len()];
         if let (true, Some(perturb)) = (share > 0.0, self.perturb) {
-            let executor = Executor::new(&self.learner.weights());
+            let classifier = Classifier::new(self.learner.weights());
             let clean = CleanBatch { x: &own.x, labels: &own.labels, rows, update: step };
-            let perturbed = perturb(&executor, &clean).map_err(TrainError::Unfit)?;
+            let perturbed = perturb(&classifier, &clean).map_err(TrainError::Unfit)?;
             if perturbed.len() != x.len() {
                 return Err(TrainError::Unfit(
                     "the attack gave another number of features back; fix the attack".into(),
@@ -91,8 +94,7 @@ impl<'a> Course<'a> {
             row_weights.extend(vec![share / rows.len() as f32; rows.len()]);
         }
         let factor = self.config.schedule.factor(step, total);
-        let survivors = self.survivors(step, row_weights.len());
-        let batch = Batch { x, targets: &targets, row_weights: &row_weights, survivors };
+        let batch = Batch { x, targets: &targets, row_weights: &row_weights, update: step };
         let seen = self.learner.step(batch, factor)?;
         if !seen.loss.is_finite() {
             return Err(TrainError::Diverged { update: step });
@@ -102,18 +104,6 @@ impl<'a> Course<'a> {
         self.running.correct += correct(&seen.logits[..rows.len() * outputs], &own.labels, outputs) as f64;
         self.running.lr = factor * self.config.optimizer.lr();
         Ok(())
-    }
-
-    /// Which units survive update `step`, layer by layer.
-    fn survivors(&self, step: u64, rows: usize) -> Vec<Option<Vec<f32>>> {
-        let network = &self.learner.start().network;
-        let crash = |(layer, &p): (usize, &f64)| {
-            (p > 0.0).then(|| {
-                let mut stream = Stream::new(self.config.seed, "train/crash", &[step, layer as u64]);
-                (0..rows * network.width(layer)).map(|_| if stream.bernoulli(p) { 0.0 } else { 1.0 }).collect()
-            })
-        };
-        self.config.crash.iter().enumerate().map(crash).collect()
     }
 
     /// Adds points to the curve, and says whether it is time to stop.
@@ -130,7 +120,7 @@ impl<'a> Course<'a> {
         }
         let Some(validation) = self.validation else { return Ok(false) };
         let weights = self.learner.weights();
-        let (loss, accuracy) = score(&weights, validation, self.config.loss);
+        let (loss, accuracy) = score(&weights, validation, self.config.loss)?;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { update });
         }

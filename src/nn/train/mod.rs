@@ -7,21 +7,23 @@ mod augment;
 mod batches;
 mod config;
 mod course;
+mod crashing;
 
+use duress_network::Weights;
+use duress_network::executor::{Executor, ExecutorError, Options};
 use thiserror::Error;
 
 pub use self::augment::Augment;
 use self::batches::Batches;
 pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Schedule, TrainConfig};
 use self::course::{Course, correct, targets};
+use super::classifier::Classifier;
 use super::examples::Examples;
-use super::executor::Executor;
 use super::mask::{Mask, MaskError};
-use super::mlp_weights::MlpWeights;
 pub use super::tape::TapeError;
 
 /// Perturbs a batch against the current weights: gives as many features back, or says why it cannot.
-pub type Perturb<'a> = dyn Fn(&Executor<f32>, &CleanBatch<'_>) -> Result<Vec<f32>, String> + Sync + 'a;
+pub type Perturb<'a> = dyn Fn(&Classifier, &CleanBatch<'_>) -> Result<Vec<f32>, String> + Sync + 'a;
 
 /// The rows of an update, for an attack on them.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +79,9 @@ pub struct CurvePoint {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     /// The trained weights: the last ones, or with early stopping the best ones.
-    pub weights: MlpWeights,
+    pub weights: Weights,
     /// The weights that training started from, masked.
-    pub initial: MlpWeights,
+    pub initial: Weights,
     /// The learning curve.
     pub curve: Vec<CurvePoint>,
     /// Updates made.
@@ -94,6 +96,9 @@ pub enum TrainError {
     /// The mask does not fit the network.
     #[error(transparent)]
     Mask(#[from] MaskError),
+    /// The network could not be run.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
     /// The device failed.
     #[error(transparent)]
     Tape(#[from] TapeError),
@@ -119,7 +124,7 @@ pub enum TrainError {
 /// Where data, mask and network do not fit together, the loss stops being finite, or the hooks cancel.
 pub fn train(
     config: &TrainConfig,
-    start: MlpWeights,
+    start: Weights,
     mask: Option<&Mask>,
     data: &Examples,
     validation: Option<&Examples>,
@@ -159,17 +164,15 @@ pub fn on_one_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, rayo
 }
 
 /// Whether `data` can be trained on as `config` says.
-fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb: bool) -> Result<(), TrainError> {
-    let network = &weights.network;
-    let (rows, outputs) = (data.rows(), network.outputs());
+fn fit(config: &TrainConfig, weights: &Weights, data: &Examples, can_perturb: bool) -> Result<(), TrainError> {
+    let network = weights.network();
+    let (rows, outputs) = (data.rows(), network.output_len());
     let problem = if rows == 0 {
         "there are no rows to train on; give at least one".to_owned()
     } else if config.batch == 0 {
         "batch is 0; make it at least 1".to_owned()
-    } else if data.features != network.inputs {
-        format!("data have {} features but the network reads {}; make them equal", data.features, network.inputs)
-    } else if !config.crash.is_empty() && config.crash.len() != network.depth() + 1 {
-        format!("crash has {} probabilities; give one for the input and each layer", config.crash.len())
+    } else if data.features != network.input_len() {
+        format!("data have {} features but the network reads {}; make them equal", data.features, network.input_len())
     } else if let Some(augment) = config.augment.filter(|augment| !augment.fits(data.features)) {
         let Augment { shape, crop, .. } = augment;
         format!("pictures of {shape:?} cropped by {crop} are no rows of {} features; crop less", data.features)
@@ -192,14 +195,16 @@ fn fit(config: &TrainConfig, weights: &MlpWeights, data: &Examples, can_perturb:
 }
 
 /// The mean loss over all rows of `data` on their plain labels, and the share that is classified correctly.
-#[must_use]
-pub fn score(weights: &MlpWeights, data: &Examples, loss: Loss) -> (f64, Option<f64>) {
-    let executor = Executor::<f32>::new(weights);
-    let (rows, outputs) = (data.rows(), executor.outputs());
-    let logits = executor.logits(&data.x, rows);
+///
+/// # Errors
+/// Where the rows do not fit the network.
+pub fn score(weights: &Weights, data: &Examples, loss: Loss) -> Result<(f64, Option<f64>), ExecutorError> {
+    let executor = Executor::new(weights, &Options::default());
+    let (rows, outputs) = (data.rows(), weights.network().output_len());
+    let logits = executor.run(&data.x, rows)?;
     let (total, _) = super::tape::evaluate(loss, &logits, &targets(data, outputs, 0.0), &vec![1.0; rows], outputs);
     let accuracy = data.targets.is_none().then(|| correct(&logits, &data.labels, outputs) as f64 / rows as f64);
-    (total / rows as f64, accuracy)
+    Ok((total / rows as f64, accuracy))
 }
 
 #[cfg(test)]

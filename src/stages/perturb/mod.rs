@@ -16,7 +16,7 @@ pub use config::{AttackTable, Method, Perturb, Target};
 use super::artifact::{self, DataFact};
 use super::examples::examples;
 use crate::nn::attack::{Samples, Sweep, sweep};
-use crate::nn::{Examples, Executor, Mask};
+use crate::nn::{Classifier, Examples, Mask};
 
 /// Multiply-adds of a part: some seconds of work for one core.
 const PART_WORK: u64 = 1 << 36;
@@ -65,7 +65,7 @@ impl Stage for Perturb {
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
         let weights = artifact::weights(cx, &self.weights)?;
-        let executor = Executor::<f32>::new(&artifact::mlp_weights(&weights)?);
+        let classifier = Classifier::new(weights.clone());
         let data = examples(cx, &self.data, self.samples)?;
         let macs = weights.network().macs() * self.passes();
         let rows = data.rows();
@@ -73,7 +73,7 @@ impl Stage for Perturb {
         let starts: Vec<usize> = (0..rows.max(1)).step_by(block).collect();
         let part = |first: &usize| -> Result<Table, StageError> {
             let count = block.min(rows - first);
-            let table = cx.install(|| self.part(&executor, &data, *first, count))?;
+            let table = cx.install(|| self.part(&classifier, &data, *first, count))?;
             cx.progress((first + count) as u64, rows as u64);
             Ok(table)
         };
@@ -87,7 +87,7 @@ impl Stage for Perturb {
 
 impl Perturb {
     /// The samples `first..first + count`, attacked at every size and in every repetition.
-    fn part(&self, executor: &Executor<f32>, data: &Examples, first: usize, count: usize) -> Result<Table, StageError> {
+    fn part(&self, classifier: &Classifier, data: &Examples, first: usize, count: usize) -> Result<Table, StageError> {
         let rows = data.select(&(first..first + count).collect::<Vec<_>>());
         let ids: Vec<u64> = (first..first + count).map(|id| id as u64).collect();
         let plan = self.attack.plan(self.seed.0);
@@ -95,7 +95,7 @@ impl Perturb {
         let draws: Vec<Sweep> = (0..self.attack.repetitions())
             .map(|draw| {
                 let samples = Samples { x: &rows.x, labels: &rows.labels, ids: &ids, draw };
-                sweep(executor, &samples, &plan, &sizes, self.options()).map_err(StageError::failed)
+                sweep(classifier, &samples, &plan, &sizes, self.options()).map_err(StageError::failed)
             })
             .collect::<Result<_, _>>()?;
         tables::part(&ids, &rows.labels, &sizes, &draws).map_err(StageError::failed)

@@ -19,7 +19,7 @@ use crate::nn::train::{
     Augment as Augmentation, CleanBatch, CurvePoint, TrainError, TrainHooks, Trained, on_one_thread, train,
 };
 use crate::nn::weights_table::{mask_from_table, weights_to_table};
-use crate::nn::{Examples, Executor, Mlp, MlpWeights, Network, Weights};
+use crate::nn::{Classifier, Examples, Mlp, Network, Weights};
 pub(super) use facts::tensors;
 
 impl StageKind for Train {
@@ -60,17 +60,15 @@ impl Stage for Train {
             Some(mask) => Some(mask_from_table(&cx.table(mask)?).map_err(StageError::failed)?.0),
             None => None,
         };
-        let graph = start.network().clone();
-        let start = artifact::mlp_weights(&start)?;
-        let recipe = self.recipe(self.crash_rates(&start.network)?, self.augmentation_of(&data)?);
-        let attacked = |executor: &Executor<f32>, clean: &CleanBatch<'_>| self.attacked(executor, clean);
+        let recipe = self.recipe(self.crash_rates(start.network())?, self.augmentation_of(&data)?);
+        let attacked = |classifier: &Classifier, clean: &CleanBatch<'_>| self.attacked(classifier, clean);
         let mut hooks = Hooks(cx);
         let work = || train(&recipe, start, mask.as_ref(), &data, validation.as_ref(), Some(&attacked), &mut hooks);
         let trained = on_one_thread(work).map_err(StageError::failed)?.map_err(|error| match error {
             TrainError::Cancelled => StageError::Cancelled,
             error => StageError::failed(error),
         })?;
-        artifact(trained, &graph)
+        artifact(&trained)
     }
 }
 
@@ -89,10 +87,13 @@ impl Train {
         Err(StageError::failed("`start` holds weights of another network than `model`; give both the same layers"))
     }
 
-    fn crash_rates(&self, network: &Mlp) -> Result<Vec<f64>, StageError> {
+    fn crash_rates(&self, network: &Network) -> Result<Vec<f64>, StageError> {
         let Some(crash) = &self.crash else { return Ok(Vec::new()) };
         let unknown = |names: Vec<String>| format!("`crash` names no layer: {}; use names of layers", names.join(", "));
-        crash.rates(network).map_err(|names| StageError::failed(unknown(names)))
+        let mlp = Mlp::of(network).ok_or_else(|| {
+            StageError::failed("let neurons crash by layer in a network that is no multilayer perceptron: drop `crash`")
+        })?;
+        crash.rates(&mlp).map_err(|names| StageError::failed(unknown(names)))
     }
 
     /// How the rows of `data` are changed at random.
@@ -107,11 +108,11 @@ impl Train {
     }
 
     /// The rows of an update, perturbed.
-    fn attacked(&self, executor: &Executor<f32>, clean: &CleanBatch<'_>) -> Result<Vec<f32>, String> {
+    fn attacked(&self, classifier: &Classifier, clean: &CleanBatch<'_>) -> Result<Vec<f32>, String> {
         let Some(keys) = &self.adversarial else { return Ok(clean.x.to_vec()) };
         let ids: Vec<u64> = clean.rows.iter().map(|&row| row as u64).collect();
         let samples = Samples { x: clean.x, labels: clean.labels, ids: &ids, draw: clean.update };
-        perturb(executor, &samples, &keys.plan(self.seed.0), keys.eps.0, None).map_err(|error| error.to_string())
+        perturb(classifier, &samples, &keys.plan(self.seed.0), keys.eps.0, None).map_err(|error| error.to_string())
     }
 }
 
@@ -129,14 +130,10 @@ impl TrainHooks for Hooks<'_, '_> {
 }
 
 /// What a training leaves behind.
-fn artifact(trained: Trained, network: &Network) -> Result<Artifact, StageError> {
-    let table = |weights: MlpWeights| {
-        let weights = weights.into_weights_of(network).map_err(StageError::failed)?;
-        weights_to_table(&weights).map_err(StageError::failed)
-    };
+fn artifact(trained: &Trained) -> Result<Artifact, StageError> {
     Ok(Artifact::new([
-        ("weights", table(trained.weights)?),
-        ("initial", table(trained.initial)?),
+        ("weights", weights_to_table(&trained.weights).map_err(StageError::failed)?),
+        ("initial", weights_to_table(&trained.initial).map_err(StageError::failed)?),
         ("curve", curve(&trained.curve).map_err(StageError::failed)?),
     ]))
 }

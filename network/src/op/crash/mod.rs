@@ -6,7 +6,7 @@ pub(crate) mod reference;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::operation::{OpError, Operation, Shape, rate};
+use crate::op::operation::{OpError, Operation, Shape};
 
 /// In training, each value becomes zero with probability `rate` and nothing is rescaled, as when a neuron stops sending;
 /// nothing in inference, where faults are injected from outside.
@@ -19,7 +19,9 @@ pub struct Crash {
 
 impl Operation for Crash {
     fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
-        rate(self.rate)?;
+        if !(0.0..=1.0).contains(&self.rate) {
+            return Err(OpError::Setting { key: "rate", value: self.rate.to_string(), fix: "use a probability" });
+        }
         Ok(inputs[0].to_vec())
     }
 }

@@ -1,0 +1,115 @@
+//! A network as attacks and training see it: outputs of a batch, and gradients with respect to its input.
+//!
+//! Each row's numbers are a fixed chain of operations, so their bits do not depend on the batch or the threads.
+
+use duress_network::device::Cpu;
+use duress_network::executor::{Executor, ExecutorError, Options};
+use duress_network::training::{Mode, Trainer, TrainingError, Wanted};
+use duress_network::{Network, Weights};
+
+/// Rows that go forward and backward together: enough for all cores, few enough for memory.
+const BLOCK: usize = 256;
+
+/// A network and its weights, ready to run forward and backward; it is only read, from any number of threads.
+#[derive(Debug)]
+pub struct Classifier {
+    executor: Executor,
+    trainer: Trainer,
+    weights: Weights,
+}
+
+impl Classifier {
+    /// Prepares `weights`.
+    #[must_use]
+    pub fn new(weights: Weights) -> Self {
+        Self {
+            executor: Executor::new(&weights, &Options::default()),
+            trainer: Trainer::new(weights.network(), Cpu::new()),
+            weights,
+        }
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        self.weights.network()
+    }
+
+    /// Features of an example.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.network().input_len()
+    }
+
+    /// Outputs of an example.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.network().output_len()
+    }
+
+    /// The outputs of `rows` examples, `rows x outputs`.
+    ///
+    /// # Errors
+    /// Where `x` is not `rows x inputs`.
+    pub fn logits(&self, x: &[f32], rows: usize) -> Result<Vec<f32>, ExecutorError> {
+        self.executor.run(x, rows)
+    }
+
+    /// The gradient of a scalar per row with respect to that row of `x`, `rows x inputs`.
+    ///
+    /// `dlogits(row, logits, out)` writes into `out` the derivative of row `row`'s scalar with respect to its `logits`.
+    ///
+    /// # Errors
+    /// Where `x` is not `rows x inputs`.
+    pub fn input_gradient(
+        &self,
+        x: &[f32],
+        rows: usize,
+        dlogits: impl Fn(usize, &[f32], &mut [f32]),
+    ) -> Result<Vec<f32>, TrainingError> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let parameters: Vec<&[f32]> = self.weights.tensors().iter().map(|tensor| tensor.values.as_slice()).collect();
+        let mut gradient = Vec::with_capacity(rows * inputs);
+        for (block, x) in x.chunks(BLOCK * inputs).enumerate() {
+            let saved = self.trainer.forward(&parameters, x, x.len() / inputs, Mode::Infer)?;
+            let mut derivative = vec![0.0; saved.logits().len()];
+            let pairs = saved.logits().chunks_exact(outputs).zip(derivative.chunks_exact_mut(outputs));
+            pairs.enumerate().for_each(|(index, (logits, out))| dlogits(block * BLOCK + index, logits, out));
+            let wanted = Wanted { parameters: false, input: true };
+            gradient.extend(self.trainer.backward(&saved, &derivative, wanted)?.input);
+        }
+        Ok(gradient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::attack::testing::small;
+    use crate::nn::gradient::{cross_entropy, cross_entropy_gradient};
+
+    #[test]
+    fn gradients_follow_finite_differences_and_do_not_depend_on_the_batch() {
+        let (classifier, x) = small(5);
+        let gradient = |x: &[f32], first: usize| {
+            let rows = x.len() / classifier.inputs();
+            let pull = |row: usize, logits: &[f32], out: &mut [f32]| cross_entropy_gradient(logits, (first + row) % 3, out);
+            classifier.input_gradient(x, rows, pull).unwrap()
+        };
+        let whole = gradient(&x, 0);
+        let inputs = classifier.inputs();
+        for row in 0..5 {
+            assert_eq!(gradient(&x[row * inputs..(row + 1) * inputs], row), whole[row * inputs..(row + 1) * inputs]);
+        }
+        for index in [0, 7, 2 * inputs + 1] {
+            let row = index / inputs;
+            let at = |shift: f32| {
+                let mut moved = x[row * inputs..(row + 1) * inputs].to_vec();
+                moved[index % inputs] += shift;
+                cross_entropy(&classifier.logits(&moved, 1).unwrap(), row % 3)
+            };
+            let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
+            assert!((slope - whole[index]).abs() < 2e-3, "{slope} {}", whole[index]);
+        }
+    }
+}
