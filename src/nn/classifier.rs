@@ -84,7 +84,6 @@ impl Classifier {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::nn::attack::testing::small;
     use crate::nn::gradient::{cross_entropy, cross_entropy_gradient};
 
@@ -93,7 +92,8 @@ mod tests {
         let (classifier, x) = small(5);
         let gradient = |x: &[f32], first: usize| {
             let rows = x.len() / classifier.inputs();
-            let pull = |row: usize, logits: &[f32], out: &mut [f32]| cross_entropy_gradient(logits, (first + row) % 3, out);
+            let pull =
+                |row: usize, logits: &[f32], out: &mut [f32]| cross_entropy_gradient(logits, (first + row) % 3, out);
             classifier.input_gradient(x, rows, pull).unwrap()
         };
         let whole = gradient(&x, 0);

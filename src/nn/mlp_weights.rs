@@ -3,7 +3,6 @@
 use thiserror::Error;
 
 use duress_network::Weights;
-use duress_network::weights::WeightsError;
 
 use super::mlp::{Mlp, MlpError};
 use super::tensor::Tensor;
@@ -64,12 +63,11 @@ impl MlpWeights {
         Some(Self { network: Mlp::of(weights.network())?, tensors: weights.tensors().to_vec() })
     }
 
-    /// The same numbers as weights of `network`.
-    ///
-    /// # Errors
-    /// Where it is another network.
-    pub fn into_weights_of(self, network: &duress_network::Network) -> Result<Weights, WeightsError> {
-        Weights::new(network.clone(), self.tensors)
+    /// The same network and numbers, ready for attacks.
+    #[cfg(test)]
+    pub(crate) fn classifier(&self) -> super::Classifier {
+        let graph = self.network.graph().expect("a sound perceptron");
+        super::Classifier::new(Weights::new(graph, self.tensors.clone()).expect("of this network"))
     }
 
     /// All parameters zero.

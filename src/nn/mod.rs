@@ -26,8 +26,8 @@ pub use duress_network::{
     Activation, Init, Network, Real, Scheme, Stream, Tensor, Weights, activation, dense, random, real, tensor,
 };
 
-pub use examples::Examples;
 pub use classifier::Classifier;
+pub use examples::Examples;
 pub use executor::{Executor, Trace, argmax, predict};
 pub use mask::{Mask, MaskError, MaskTensor};
 pub use mlp::{Layer, Mlp, MlpError};

@@ -136,7 +136,12 @@ fn refuse_unknown_sections(root: &Table, registry: &Registry, faults: &mut Fault
 pub(super) fn section_names(registry: &Registry) -> Vec<&'static str> {
     let definitions = registry.definitions.iter().map(|definition| definition.section);
     let sources = registry.sources.iter().map(|source| source.section);
-    ["study", "axes"].into_iter().chain(sources).chain(definitions).chain(["stage", "figure", "expect", "exclude"]).collect()
+    ["study", "axes"]
+        .into_iter()
+        .chain(sources)
+        .chain(definitions)
+        .chain(["stage", "figure", "expect", "exclude"])
+        .collect()
 }
 
 fn study(root: &Table, faults: &mut Faults) -> Study {

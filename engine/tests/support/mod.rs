@@ -8,7 +8,8 @@ use duress_engine::input::{ArtifactType, Input, Inputs};
 use duress_engine::run::RunContext;
 use duress_engine::spec::{Count, FromSpec, Node, Positive, Schema, Scope, Seed, Value};
 use duress_engine::stage::{
-    Column, Definition, Fact, InferContext, Kind, OutputDoc, OutputFact, Registry, SourceSection, Stage, StageError, StageKind,
+    Column, Definition, Fact, InferContext, Kind, OutputDoc, OutputFact, Registry, SourceSection, Stage, StageError,
+    StageKind,
 };
 use duress_engine::{choice, config};
 

@@ -38,7 +38,10 @@ pub fn perturb(
 }
 
 /// The class that each sample is driven away from.
-pub(super) fn classes(classifier: &Classifier, samples: &Samples<'_>, class: AttackedClass,
+pub(super) fn classes(
+    classifier: &Classifier,
+    samples: &Samples<'_>,
+    class: AttackedClass,
 ) -> Result<Vec<u32>, AttackError> {
     Ok(match class {
         AttackedClass::True => samples.labels.to_vec(),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::nn::Init;
 use crate::nn::activation::Activation;
+use crate::nn::classifier::Classifier;
 use crate::nn::executor::Executor;
 use crate::nn::mlp::Mlp;
 use crate::nn::mlp_weights::MlpWeights;
@@ -11,7 +12,9 @@ use crate::nn::random::Stream;
 const FEATURES: usize = 12;
 
 struct Setting {
-    executor: Executor<f32>,
+    classifier: Classifier,
+    /// The same network, computed in another way.
+    other: Executor<f32>,
     x: Vec<f32>,
     labels: Vec<u32>,
     ids: Vec<u64>,
@@ -26,9 +29,9 @@ impl Setting {
         random.fill_uniform(&mut x, 0.0, 1.0);
         // Some values at the ends of the range, where clipping acts.
         x.iter_mut().step_by(3).for_each(|v| *v = v.round());
-        let executor = Executor::new(&weights);
+        let (classifier, other) = (weights.classifier(), Executor::new(&weights));
         let labels = (0..rows).map(|_| random.below(4) as u32).collect();
-        Self { executor, x, labels, ids: (0..rows as u64).map(|i| 100 + i).collect() }
+        Self { classifier, other, x, labels, ids: (0..rows as u64).map(|i| 100 + i).collect() }
     }
 
     fn samples(&self) -> Samples<'_> {
@@ -37,7 +40,7 @@ impl Setting {
 
     /// With the labels that the network predicts, so that every sample is right when clean.
     fn predicted(mut self) -> Self {
-        let logits = self.executor.logits(&self.x, self.ids.len());
+        let logits = self.classifier.logits(&self.x, self.ids.len()).expect("fits");
         self.labels = crate::nn::executor::predict(&logits, 4);
         self
     }
@@ -54,9 +57,9 @@ const METHODS: [Method; 4] = [Method::Fgsm, Method::Pgd(PGD), Method::Gaussian, 
 #[test]
 fn fgsm_moves_each_value_by_epsilon_along_the_sign_unless_clipped() {
     let s = Setting::new(&[9], 20);
-    let moved = perturb(&s.executor, &s.samples(), &unit(Method::Fgsm), 0.3, None).expect("valid");
+    let moved = perturb(&s.classifier, &s.samples(), &unit(Method::Fgsm), 0.3, None).expect("valid");
     let classes: Vec<usize> = s.labels.iter().map(|l| *l as usize).collect();
-    let gradient = crate::nn::gradient::input_gradient(&s.executor, &s.x, 20, |row, logits, out| {
+    let gradient = crate::nn::gradient::input_gradient(&s.other, &s.x, 20, |row, logits, out| {
         crate::nn::gradient::cross_entropy_gradient(logits, classes[row], out);
     });
     let mut clipped = 0;
@@ -82,14 +85,14 @@ fn fgsm_moves_each_value_by_epsilon_along_the_sign_unless_clipped() {
 fn on_a_linear_network_fgsm_raises_the_margin_by_epsilon_times_the_one_norm() {
     let net = Mlp::new(5, &[], 2, Activation::Identity, true);
     let weights: MlpWeights = net.initialize(Init::HeNormal, Init::Normal { std: 0.5 }, 9);
-    let executor = Executor::new(&weights);
+    let classifier = weights.classifier();
     let x = [0.3f32, -0.8, 0.1, 1.2, -0.4];
     let samples = Samples { x: &x, labels: &[1], ids: &[0], draw: 0 };
     for method in [Method::Fgsm, Method::Pgd(Pgd { random_start: false, ..PGD })] {
         let plan = Attack { clip: None, ..unit(method) };
-        let moved = perturb(&executor, &samples, &plan, 0.25, None).expect("valid");
+        let moved = perturb(&classifier, &samples, &plan, 0.25, None).expect("valid");
         let margin = |x: &[f32]| {
-            let z = executor.logits(x, 1);
+            let z = classifier.logits(x, 1).expect("fits");
             f64::from(z[0]) - f64::from(z[1])
         };
         let w = weights.weight(1);
@@ -102,7 +105,7 @@ fn on_a_linear_network_fgsm_raises_the_margin_by_epsilon_times_the_one_norm() {
 fn every_method_stays_in_its_box_and_in_the_range() {
     let s = Setting::new(&[9], 30);
     for method in METHODS {
-        let (x, judged) = attack(&s.executor, &s.samples(), &unit(method), 0.1, None).expect("valid");
+        let (x, judged) = attack(&s.classifier, &s.samples(), &unit(method), 0.1, None).expect("valid");
         assert!(x.iter().all(|v| (0.0..=1.0).contains(v)));
         for (a, (x, clean)) in judged.iter().zip(x.chunks(FEATURES).zip(s.x.chunks(FEATURES))) {
             let linf = x.iter().zip(clean).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).fold(0.0, f64::max);
@@ -119,7 +122,7 @@ fn gradient_attacks_raise_the_loss_of_the_attacked_class() {
     for class in [AttackedClass::True, AttackedClass::Predicted] {
         for method in [Method::Fgsm, Method::Pgd(PGD)] {
             let plan = Attack { class, ..unit(method) };
-            let (_, judged) = attack(&s.executor, &s.samples(), &plan, 0.05, None).expect("valid");
+            let (_, judged) = attack(&s.classifier, &s.samples(), &plan, 0.05, None).expect("valid");
             assert!(judged.iter().all(|a| a.loss_after >= a.loss_before - 1e-4), "{method:?} {class:?}");
         }
     }
@@ -129,7 +132,7 @@ fn gradient_attacks_raise_the_loss_of_the_attacked_class() {
 fn epsilon_zero_is_the_clean_sample() {
     let s = Setting::new(&[9], 10);
     for method in METHODS {
-        let (x, judged) = attack(&s.executor, &s.samples(), &unit(method), 0.0, None).expect("valid");
+        let (x, judged) = attack(&s.classifier, &s.samples(), &unit(method), 0.0, None).expect("valid");
         assert_eq!(x, s.x);
         for (a, label) in judged.iter().zip(&s.labels) {
             assert_eq!(
@@ -146,14 +149,14 @@ fn attacking_the_prediction_can_repair_a_wrong_one() {
     let net = Mlp::new(2, &[], 2, Activation::Identity, false);
     let mut weights = MlpWeights::zeros(&net);
     weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
-    let executor = Executor::new(&weights);
+    let classifier = weights.classifier();
     let x = [0.55f32, 0.45, 0.55, 0.45];
     let samples = Samples { x: &x, labels: &[0, 1], ids: &[0, 1], draw: 0 };
     let predicted = Attack { class: AttackedClass::Predicted, ..unit(Method::Fgsm) };
-    let (_, judged) = attack(&executor, &samples, &predicted, 0.2, None).expect("valid");
+    let (_, judged) = attack(&classifier, &samples, &predicted, 0.2, None).expect("valid");
     assert_eq!((judged[0].clean_correct, judged[0].prediction, judged[0].success), (true, 1, true));
     assert_eq!((judged[1].clean_correct, judged[1].prediction, judged[1].success), (false, 1, true));
-    let (_, judged) = attack(&executor, &samples, &unit(Method::Fgsm), 0.2, None).expect("valid");
+    let (_, judged) = attack(&classifier, &samples, &unit(Method::Fgsm), 0.2, None).expect("valid");
     assert_eq!((judged[1].prediction, judged[1].success), (0, true));
 }
 
@@ -173,7 +176,7 @@ fn batches_threads_and_order_do_not_change_a_bit() {
                     ids: &s.ids[rows],
                     draw: 0,
                 };
-                let (x, judged) = pool.install(|| attack(&s.executor, &part, &plan, 0.1, None)).expect("valid");
+                let (x, judged) = pool.install(|| attack(&s.classifier, &part, &plan, 0.1, None)).expect("valid");
                 all.0.extend(x);
                 all.1.extend(judged);
             }
@@ -190,7 +193,7 @@ fn restarts_never_fool_fewer_samples_and_draws_differ() {
     let s = Setting::new(&[20, 20], 60).predicted();
     let fooled = |restarts| {
         let plan = unit(Method::Pgd(Pgd { restarts, steps: 2, ..PGD }));
-        let (_, judged) = attack(&s.executor, &s.samples(), &plan, 0.12, None).expect("valid");
+        let (_, judged) = attack(&s.classifier, &s.samples(), &plan, 0.12, None).expect("valid");
         judged.iter().map(|a| a.success).collect::<Vec<_>>()
     };
     let (one, five) = (fooled(1), fooled(5));
@@ -198,7 +201,7 @@ fn restarts_never_fool_fewer_samples_and_draws_differ() {
     assert!(one.iter().any(|s| *s));
     let draw = |draw| {
         let samples = Samples { draw, ..s.samples() };
-        perturb(&s.executor, &samples, &unit(Method::Uniform), 0.1, None).expect("valid")
+        perturb(&s.classifier, &samples, &unit(Method::Uniform), 0.1, None).expect("valid")
     };
     assert_ne!(draw(0), draw(1));
     assert_eq!(draw(1), draw(1));
@@ -210,7 +213,7 @@ fn noise_has_the_size_it_is_asked_for_and_scales() {
     for (method, unit_std) in [(Method::Gaussian, 1.0), (Method::Uniform, (1.0f64 / 3.0).sqrt())] {
         let plan = Attack { clip: None, ..unit(method) };
         let noise = |eps| {
-            let x = perturb(&s.executor, &s.samples(), &plan, eps, None).expect("valid");
+            let x = perturb(&s.classifier, &s.samples(), &plan, eps, None).expect("valid");
             x.iter().zip(&s.x).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect::<Vec<_>>()
         };
         let (small, large) = (noise(0.1), noise(0.2));
@@ -225,12 +228,12 @@ fn a_sweep_finds_the_critical_epsilon_of_a_linear_network() {
     let net = Mlp::new(2, &[], 2, Activation::Identity, false);
     let mut weights = MlpWeights::zeros(&net);
     weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
-    let executor = Executor::new(&weights);
+    let classifier = weights.classifier();
     // Margins 0.1, 0.3 and 0.8, each undone by half of it; the fourth is wrong when clean.
     let x = [0.5f32, 0.4, 0.5, 0.2, 0.9, 0.1, 0.1, 0.3];
     let samples = Samples { x: &x, labels: &[0; 4], ids: &[0, 1, 2, 3], draw: 0 };
     let sizes = [0.02, 0.06, 0.1, 0.2];
-    let result = sweep(&executor, &samples, &unit(Method::Fgsm), &sizes, SweepOptions::default()).expect("valid");
+    let result = sweep(&classifier, &samples, &unit(Method::Fgsm), &sizes, SweepOptions::default()).expect("valid");
     let critical: Vec<_> = result.samples.iter().map(|s| s.critical_eps).collect();
     assert_eq!(critical, [Some(0.06), Some(0.2), None, Some(0.0)]);
     assert_eq!(result.samples[0].attacked, [true, true, false, false]);
@@ -250,14 +253,14 @@ fn sweeps_are_monotone_with_survivors_and_equal_single_attacks_without() {
     let sizes = [0.0, 0.05, 0.1, 0.2];
     for warm_start in [false, true] {
         let options = SweepOptions { survivors_only: true, warm_start };
-        let result = sweep(&s.executor, &s.samples(), &plan, &sizes, options).expect("valid");
+        let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, options).expect("valid");
         let curve: Vec<usize> = (0..4).map(|k| result.correct(k, &s.labels)).collect();
         assert!(curve.windows(2).all(|w| w[0] >= w[1]) && curve[0] == 50 && curve[3] < 50, "{curve:?}");
     }
     let all = SweepOptions { survivors_only: false, warm_start: false };
-    let result = sweep(&s.executor, &s.samples(), &plan, &sizes, all).expect("valid");
+    let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, all).expect("valid");
     for (k, eps) in sizes.into_iter().enumerate() {
-        let (x, judged) = attack(&s.executor, &s.samples(), &plan, eps, None).expect("valid");
+        let (x, judged) = attack(&s.classifier, &s.samples(), &plan, eps, None).expect("valid");
         assert_eq!(result.samples.iter().map(|s| s.at[k]).collect::<Vec<_>>(), judged);
         assert!(k < 3 || x == result.x);
     }
@@ -266,7 +269,7 @@ fn sweeps_are_monotone_with_survivors_and_equal_single_attacks_without() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let s = Setting::new(&[4], 2);
-    let run = |samples: &Samples<'_>, plan: &Attack, eps| attack(&s.executor, samples, plan, eps, None).err();
+    let run = |samples: &Samples<'_>, plan: &Attack, eps| attack(&s.classifier, samples, plan, eps, None).err();
     let fgsm = unit(Method::Fgsm);
     assert!(matches!(run(&s.samples(), &fgsm, f64::NAN), Some(AttackError::Epsilon(_))));
     assert!(matches!(run(&s.samples(), &fgsm, -0.1), Some(AttackError::Epsilon(_))));
@@ -280,9 +283,9 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(run(&s.samples(), &none, 0.1), Some(AttackError::Option("no restarts")));
     let still = unit(Method::Pgd(Pgd { step: Step::Relative(0.0), ..PGD }));
     assert_eq!(run(&s.samples(), &still, 0.1), Some(AttackError::Option("steps of no length")));
-    let start = perturb(&s.executor, &s.samples(), &unit(Method::Pgd(PGD)), 0.1, Some(&[0.0]));
+    let start = perturb(&s.classifier, &s.samples(), &unit(Method::Pgd(PGD)), 0.1, Some(&[0.0]));
     assert_eq!(start, Err(AttackError::Start { got: 1, want: 2 * FEATURES }));
-    let falling = sweep(&s.executor, &s.samples(), &fgsm, &[0.2, 0.1], SweepOptions::default());
+    let falling = sweep(&s.classifier, &s.samples(), &fgsm, &[0.2, 0.1], SweepOptions::default());
     assert_eq!(falling.err(), Some(AttackError::Epsilon(0.1)));
     let nobody = Samples { x: &[], labels: &[], ids: &[], draw: 0 };
     assert_eq!(run(&nobody, &fgsm, 0.1), None);

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use dfdx::prelude::{Backward, Cpu, Tensor, TensorFromVec, Trace};
 use dfdx::tensor::{Gradients, NoneTape, OwnedTape};
 use duress_network::Weights;
-use duress_network::op::Role;
-use duress_network::training::{Randomness, Trainer, TrainingError};
+use duress_network::op::{Randomness, Role};
+use duress_network::training::{Trainer, TrainingError};
 use thiserror::Error;
 
 pub(super) use self::loss::evaluate;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dfdx::prelude::{Cpu, HasShape, PutTape, Shape, SplitTape, Tape as _, Tensor, TensorFromVec};
-use duress_network::training::{Mode, Randomness, Trainer, Wanted};
+use duress_network::op::Randomness;
+use duress_network::training::{Mode, Trainer, Wanted};
 
 use super::{Matrix, Tape, TapeError, Vector};
 
@@ -28,7 +29,11 @@ pub(super) fn values<S: Shape, T>(tensor: &Tensor<S, f32, Cpu, T>) -> Vec<f32> {
 /// What the network gives for `x`, `rows x outputs`, in training; the gradients of dropped weights are exactly zero.
 ///
 /// Running statistics are replaced by those after this batch.
-pub(super) fn network(parameters: &mut Parameters, x: Matrix<Tape>, random: Randomness) -> Result<Matrix<Tape>, TapeError> {
+pub(super) fn network(
+    parameters: &mut Parameters,
+    x: Matrix<Tape>,
+    random: Randomness,
+) -> Result<Matrix<Tape>, TapeError> {
     let (x, mut tape) = x.split_tape();
     let rows = x.shape().0;
     let arrays: Vec<&[f32]> = parameters.values.iter().map(Vec::as_slice).collect();
@@ -51,7 +56,8 @@ pub(super) fn network(parameters: &mut Parameters, x: Matrix<Tape>, random: Rand
         };
         let found = ghosts.iter().zip(found.parameters).zip(&keep).filter(|((_, gradient), _)| !gradient.is_empty());
         for ((ghost, mut gradient), keep) in found {
-            for (d, _) in gradient.iter_mut().zip(keep.iter().flat_map(|keep| keep.iter())).filter(|(_, keep)| !**keep) {
+            for (d, _) in gradient.iter_mut().zip(keep.iter().flat_map(|keep| keep.iter())).filter(|(_, keep)| !**keep)
+            {
                 *d = 0.0;
             }
             gradients.get_or_alloc_mut(ghost)?.copy_from_slice(&gradient);

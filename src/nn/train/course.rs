@@ -2,8 +2,8 @@
 
 use super::crashing::crashing;
 use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, Trained, score};
-use crate::nn::examples::Examples;
 use crate::nn::classifier::Classifier;
+use crate::nn::examples::Examples;
 use crate::nn::executor::argmax;
 use crate::nn::mask::Mask;
 use duress_network::Weights;

@@ -3,6 +3,7 @@ use crate::nn::Init;
 use crate::nn::activation::Activation;
 use crate::nn::mlp::Mlp;
 use crate::nn::random::Stream;
+use duress_network::{Network, Scheme};
 
 /// Two classes of points around (1, 1, ...) and (-1, -1, ...), not quite separable in one feature.
 fn blobs(rows: usize, features: usize, seed: u64) -> Examples {
@@ -16,21 +17,22 @@ fn blobs(rows: usize, features: usize, seed: u64) -> Examples {
     Examples { features, classes: 2, x, labels, targets: None, ..Examples::default() }
 }
 
-fn start(features: usize, hidden: &[usize], activation: Activation) -> MlpWeights {
-    Mlp::new(features, hidden, 2, activation, true).initialize(Init::GlorotUniform, Init::Normal { std: 0.1 }, 1)
+fn start(features: usize, hidden: &[usize], activation: Activation) -> Weights {
+    let network = Mlp::new(features, hidden, 2, activation, true).graph().unwrap();
+    network.initialize(&Scheme::new(Init::GlorotUniform, Init::Normal { std: 0.1 }), 1)
 }
 
 fn config(steps: u64, optimizer: Optimizer) -> TrainConfig {
     TrainConfig { length: Length::Steps(steps), batch: 20, optimizer, seed: 5, ..TrainConfig::default() }
 }
 
-fn run(config: &TrainConfig, start: MlpWeights, mask: Option<&Mask>, data: &Examples) -> Trained {
+fn run(config: &TrainConfig, start: Weights, mask: Option<&Mask>, data: &Examples) -> Trained {
     train(config, start, mask, data, None, None, &mut NoHooks).unwrap()
 }
 
 /// Every second weight of each layer.
-fn half(network: &Mlp) -> Mask {
-    let mut mask = Mask::full(&network.graph().unwrap());
+fn half(network: &Network) -> Mask {
+    let mut mask = Mask::full(network);
     for tensor in &mut mask.tensors {
         tensor.keep.iter_mut().step_by(2).for_each(|keep| *keep = false);
     }
@@ -52,15 +54,15 @@ fn one_step_of_descent_follows_finite_differences_for_every_activation_and_loss(
             let begin = start(4, &[5, 3], activation);
             let config = TrainConfig { loss, ..config(1, Optimizer::sgd(1.0, 0.0)) };
             let trained = run(&config, begin.clone(), None, &data);
-            for (t, tensor) in begin.tensors.iter().enumerate() {
+            for (t, tensor) in begin.tensors().iter().enumerate() {
                 for index in 0..tensor.values.len() {
                     let at = |shift: f32| {
                         let mut moved = begin.clone();
-                        moved.tensors[t].values[index] += shift;
-                        score(&moved, &data, loss).0
+                        moved.value_mut(t)[index] += shift;
+                        score(&moved, &data, loss).unwrap().0
                     };
                     let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
-                    let step = f64::from(tensor.values[index] - trained.weights.tensors[t].values[index]);
+                    let step = f64::from(tensor.values[index] - trained.weights.tensors()[t].values[index]);
                     assert!((step - slope).abs() < 2e-3, "{loss:?} {activation:?} {} {step} {slope}", tensor.name);
                 }
             }
@@ -86,7 +88,7 @@ fn thread_count_does_not_change_a_bit() {
 fn masked_weights_stay_exactly_zero_under_every_optimizer() {
     let data = blobs(100, 6, 3);
     let begin = start(6, &[8], Activation::relu());
-    let mask = half(&begin.network);
+    let mask = half(begin.network());
     let decayed =
         Optimizer::Adam { lr: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-7, form: EpsilonForm::Hat, weight_decay: 0.1 };
     let nesterov = Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.01 };
@@ -96,8 +98,10 @@ fn masked_weights_stay_exactly_zero_under_every_optimizer() {
         let trained = run(&config, begin.clone(), Some(&mask), &data);
         for (layer, masks) in mask.tensors.iter().enumerate() {
             for (index, keep) in masks.keep.iter().enumerate() {
-                let (first, last) =
-                    (trained.initial.weight(layer + 1)[index], trained.weights.weight(layer + 1)[index]);
+                let (first, last) = (
+                    trained.initial.tensors()[2 * layer].values[index],
+                    trained.weights.tensors()[2 * layer].values[index],
+                );
                 if *keep {
                     assert_ne!(first.to_bits(), last.to_bits(), "{optimizer:?} leaves a kept weight");
                 } else {
@@ -114,7 +118,7 @@ fn training_classifies_what_can_be_classified_and_records_its_course() {
     let config = TrainConfig { length: Length::Epochs(5), label_smoothing: 0.1, ..config(0, Optimizer::adam(0.01)) };
     let begin = start(8, &[16], Activation::relu());
     let trained = train(&config, begin, None, &data, Some(&validation), None, &mut NoHooks).unwrap();
-    let (_, accuracy) = score(&trained.weights, &validation, Loss::CrossEntropy);
+    let (_, accuracy) = score(&trained.weights, &validation, Loss::CrossEntropy).unwrap();
     assert!(accuracy.unwrap() > 0.98, "{accuracy:?}");
     assert_eq!((trained.updates, trained.taken_at), (100, 100));
     let updates: Vec<u64> = trained
@@ -135,13 +139,14 @@ fn regression_finds_a_linear_law() {
     let targets = x.chunks(3).flat_map(|r| [2.0 * r[0] - r[1] + 0.5, r[2]]).collect();
     let data =
         Examples { features: 3, classes: 0, x, labels: Vec::new(), targets: Some(targets), ..Examples::default() };
-    let begin = Mlp::new(3, &[], 2, Activation::Identity, true).initialize(Init::GlorotUniform, Init::Zeros, 1);
+    let network = Mlp::new(3, &[], 2, Activation::Identity, true).graph().unwrap();
+    let begin = network.initialize(&Scheme::new(Init::GlorotUniform, Init::Zeros), 1);
     let config = TrainConfig { loss: Loss::MeanSquare, ..config(300, Optimizer::sgd(0.1, 0.9)) };
     let trained = run(&config, begin, None, &data);
-    for (found, wanted) in trained.weights.weight(1).iter().zip([2.0, -1.0, 0.0, 0.0, 0.0, 1.0]) {
+    for (found, wanted) in trained.weights.tensors()[0].values.iter().zip([2.0, -1.0, 0.0, 0.0, 0.0, 1.0]) {
         assert!((found - wanted).abs() < 1e-3);
     }
-    assert!((trained.weights.bias(1).unwrap()[0] - 0.5).abs() < 1e-3);
+    assert!((trained.weights.tensors()[1].values[0] - 0.5).abs() < 1e-3);
 }
 
 #[test]
@@ -164,12 +169,12 @@ fn an_attack_that_changes_nothing_leaves_the_training_as_it_was() {
     let config = config(10, Optimizer::sgd(0.1, 0.0));
     let plain = run(&config, begin.clone(), None, &data);
     let hardened = TrainConfig { adversarial_share: 0.5, ..config };
-    let identity = |_: &Executor<f32>, clean: &CleanBatch<'_>| Ok(clean.x.to_vec());
+    let identity = |_: &Classifier, clean: &CleanBatch<'_>| Ok(clean.x.to_vec());
     let same = train(&hardened, begin.clone(), None, &data, None, Some(&identity), &mut NoHooks).unwrap();
-    for (a, b) in plain.weights.tensors.iter().zip(&same.weights.tensors) {
+    for (a, b) in plain.weights.tensors().iter().zip(same.weights.tensors()) {
         assert!(a.values.iter().zip(&b.values).all(|(a, b)| (a - b).abs() < 1e-5));
     }
-    let blank = |_: &Executor<f32>, clean: &CleanBatch<'_>| Ok(vec![0.0; clean.x.len()]);
+    let blank = |_: &Classifier, clean: &CleanBatch<'_>| Ok(vec![0.0; clean.x.len()]);
     let other = train(&hardened, begin, None, &data, None, Some(&blank), &mut NoHooks).unwrap();
     assert_ne!(other.weights, same.weights);
 }
@@ -179,9 +184,9 @@ fn where_a_whole_layer_crashes_only_what_follows_it_learns() {
     let data = blobs(100, 4, 9);
     let config = TrainConfig { crash: vec![0.0, 1.0, 0.0], ..config(5, Optimizer::sgd(0.1, 0.0)) };
     let trained = run(&config, start(4, &[6], Activation::Sigmoid { gain: 1.0 }), None, &data);
-    assert_eq!(trained.weights.weight(1), trained.initial.weight(1));
-    assert_eq!(trained.weights.weight(2), trained.initial.weight(2));
-    assert_ne!(trained.weights.bias(2), trained.initial.bias(2));
+    assert_eq!(trained.weights.tensors()[0], trained.initial.tensors()[0]);
+    assert_eq!(trained.weights.tensors()[2], trained.initial.tensors()[2]);
+    assert_ne!(trained.weights.tensors()[3], trained.initial.tensors()[3]);
 }
 
 /// Cancels after seven updates.
@@ -237,7 +242,7 @@ fn the_lottery_network_reaches_its_published_accuracy_on_mnist() {
     let all = read("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz");
     let test = read("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz");
     let data = all.select(&(10_000..60_000).collect::<Vec<_>>());
-    let begin = Mlp::new(784, &[300, 100], 10, Activation::relu(), false);
+    let begin = Mlp::new(784, &[300, 100], 10, Activation::relu(), false).graph().unwrap();
     let optimizer =
         Optimizer::Adam { lr: 1.2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7, form: EpsilonForm::Hat, weight_decay: 0.0 };
     let config = TrainConfig {
@@ -248,7 +253,7 @@ fn the_lottery_network_reaches_its_published_accuracy_on_mnist() {
         seed: 1,
         ..TrainConfig::default()
     };
-    let trained = run(&config, begin.initialize(Init::GlorotUniform, Init::Zeros, 1), None, &data);
-    let (_, accuracy) = score(&trained.weights, &test, Loss::CrossEntropy);
+    let trained = run(&config, begin.initialize(&Scheme::new(Init::GlorotUniform, Init::Zeros), 1), None, &data);
+    let (_, accuracy) = score(&trained.weights, &test, Loss::CrossEntropy).unwrap();
     assert!(accuracy.unwrap() > 0.979, "{accuracy:?} {:?}", trained.curve);
 }

@@ -85,7 +85,12 @@ impl Drawing {
 fn section_shape(plan: &Plan, first: &Instance) -> Shape {
     let axes = plan.axes.get(&first.section).map_or(&[][..], Vec::as_slice);
     let counted: Vec<String> = axes.iter().map(|axis| format!("{axis} ×{}", values(plan, first, axis))).collect();
-    Shape { name: first.section.clone(), kind: kind_of(first), axes: counted.join(", "), source: first.source.is_some() }
+    Shape {
+        name: first.section.clone(),
+        kind: kind_of(first),
+        axes: counted.join(", "),
+        source: first.source.is_some(),
+    }
 }
 
 /// How many values of `axis` the section's instances stand at.

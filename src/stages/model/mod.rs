@@ -12,11 +12,11 @@ pub use layers::Layer;
 use duress_engine::spec::{Count, Fault, FromSpec, HasSection, NonNegative, Positive};
 use duress_engine::stage::{Definition, InferContext};
 use duress_engine::{choice, config};
+use duress_network::Node;
 use duress_network::arch::recurrent::Recurrent;
 use duress_network::arch::{LayersError, mlp as arch_mlp};
 use duress_network::graph::GraphError;
 use duress_network::op::{Nonlinearity, Normalise};
-use duress_network::Node;
 
 use super::data::MeanStd;
 use crate::nn;
@@ -300,4 +300,3 @@ impl Activation {
         }
     }
 }
-

@@ -230,14 +230,14 @@ fn median_critical(samples: &Table) -> Result<Measure, TableError> {
 mod tests {
     use super::*;
     use crate::nn::attack::{Attack, AttackedClass, Method, Samples, SweepOptions, sweep};
-    use crate::nn::{Activation, Executor, Mlp, MlpWeights};
+    use crate::nn::{Activation, Mlp, MlpWeights};
 
     /// Margins 0.1, 0.3 and 0.8, each undone by half of it; the fourth is wrong when clean.
     fn parts(method: Method, draws: u64, cut: usize) -> (Vec<Table>, Examples) {
         let net = Mlp::new(2, &[], 2, Activation::Identity, false);
         let mut weights = MlpWeights::zeros(&net);
         weights.tensors[0].values = vec![1.0, 0.0, 0.0, 1.0];
-        let executor = Executor::<f32>::new(&weights);
+        let classifier = weights.classifier();
         let x = vec![0.5f32, 0.4, 0.5, 0.2, 0.9, 0.1, 0.1, 0.3];
         let data = Examples { features: 2, classes: 2, x, labels: vec![0; 4], targets: None, ..Examples::default() };
         let sizes = [0.02, 0.06, 0.2];
@@ -248,7 +248,7 @@ mod tests {
             let part_of = data.select(&rows);
             let run = |draw| {
                 let samples = Samples { x: &part_of.x, labels: &part_of.labels, ids: &ids, draw };
-                sweep(&executor, &samples, &plan, &sizes, SweepOptions::default()).expect("valid")
+                sweep(&classifier, &samples, &plan, &sizes, SweepOptions::default()).expect("valid")
             };
             part(&ids, &part_of.labels, &sizes, &(0..draws).map(run).collect::<Vec<_>>()).expect("sound")
         });
