@@ -6,6 +6,7 @@ mod columns;
 mod completions;
 mod data;
 mod error;
+mod export;
 mod figure;
 mod graph;
 mod new;
@@ -74,6 +75,8 @@ enum Command {
     Table(table::TableCommand),
     /// Draw the figures of a study
     Figure(figure::FigureCommand),
+    /// Write the weights of a stage as safetensors, NPZ or ONNX
+    Export(export::Export),
     /// List the kinds of stages, or document one of them
     Stages(stages::Stages),
     /// Print the JSON schema of specs, with which editors complete and check them
@@ -129,6 +132,7 @@ impl Command {
             Self::Graph(command) => command.execute(session),
             Self::Table(command) => command.execute(session),
             Self::Figure(command) => command.execute(session),
+            Self::Export(command) => command.execute(session),
             Self::Stages(command) => command.execute(session),
             Self::Schema(command) => command.execute(session),
             Self::New(command) => command.execute(session),

@@ -49,7 +49,7 @@ impl Why {
 }
 
 /// The instances of a section, or the one of that label.
-fn named(plan: &Plan, name: &str) -> Result<Vec<usize>, CommandError> {
+pub(super) fn named(plan: &Plan, name: &str) -> Result<Vec<usize>, CommandError> {
     let matches = |index: &usize| plan.instances[*index].label == name || plan.instances[*index].section == name;
     let found: Vec<usize> = (0..plan.instances.len()).filter(matches).collect();
     if !found.is_empty() {

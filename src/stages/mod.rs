@@ -20,6 +20,7 @@ pub mod prune;
 mod testing;
 mod tidy;
 pub mod train;
+pub mod weights;
 
 /// Everything that can be written in a spec. A new kind is its folder and a line here.
 pub static REGISTRY: Registry = Registry {
@@ -31,6 +32,9 @@ pub static REGISTRY: Registry = Registry {
         Kind::of::<evaluate::Evaluate>(),
         Kind::of::<bound::Bound>(),
     ],
-    sources: &[SourceSection { section: "data", noun: "data set", kind: Kind::of::<data::Data>() }],
+    sources: &[
+        SourceSection { section: "data", noun: "data set", kind: Kind::of::<data::Data>() },
+        SourceSection { section: "weights", noun: "file of weights", kind: Kind::of::<weights::Pretrained>() },
+    ],
     definitions: &[model::DEFINITION],
 };

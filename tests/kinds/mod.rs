@@ -56,6 +56,7 @@ fn every_example_runs_and_its_keys_change_only_on_purpose() {
     let mut found = String::new();
     for kind in all() {
         let sandbox = Sandbox::with(kind.example);
+        beside_the_example(kind, &sandbox);
         let log = sandbox.run(&[]);
         assert!(log.total("computed") > 0, "{}", kind.name);
         for event in log.events.iter().filter(|event| event["event"] == "computed") {
@@ -66,6 +67,18 @@ fn every_example_runs_and_its_keys_change_only_on_purpose() {
     let mut lines: Vec<&str> = found.lines().collect();
     lines.sort_unstable();
     compare(&(lines.join("\n") + "\n"));
+}
+
+/// Copies what lies beside the example in the kind's folder and is no source: files that it reads.
+fn beside_the_example(kind: &Kind, sandbox: &Sandbox) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/stages").join(kind.name);
+    for entry in fs::read_dir(folder).expect("every kind has its folder") {
+        let path = entry.expect("readable").path();
+        if path.is_file() && path.extension().is_none_or(|end| end != "rs" && end != "toml") {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("file names are plain");
+            fs::copy(&path, sandbox.path(name)).expect("the sandbox can be written");
+        }
+    }
 }
 
 fn compare(found: &str) {

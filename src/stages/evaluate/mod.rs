@@ -12,12 +12,13 @@ use duress_engine::input::{Input, Inputs};
 use duress_engine::run::RunContext;
 use duress_engine::spec::{Count, Fault, FromSpec, nearest};
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
+use duress_network::executor::{Executor, ExecutorError, Options};
 
 use super::artifact::{self, DataFact, Split, Weights};
 use super::examples::examples;
 use crate::nn::gradient::softmax_in_place;
 use crate::nn::weights_table::weights_from_table;
-use crate::nn::{self, Examples, Executor, Mlp, MlpWeights};
+use crate::nn::{self, Examples};
 
 config! {
     /// Accuracy, loss and calibration of a network, or of several as one; activations of a layer as samples.
@@ -26,8 +27,8 @@ config! {
         weights: Inputs<Weights>,
         /// The samples.
         data: Input<Split>,
-        /// The layer whose activations come out as samples, such as `"hidden.1"`; by default the output, before the
-        /// softmax. Those of several networks stand side by side.
+        /// The layer whose activations come out as samples, such as `"hidden.1"` or `"layer2.0"`; by default the output,
+        /// before the softmax. Those of several networks stand side by side.
         layer: Option<String>,
         /// Only the first so many samples.
         samples: Option<Count>,
@@ -40,7 +41,7 @@ config! {
 
 impl StageKind for Evaluate {
     const KIND: &'static str = "evaluate";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Accuracy, loss and calibration; activations of a layer";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -93,8 +94,7 @@ impl Stage for Evaluate {
         let mut views = Vec::new();
         for (done, weights) in networks.iter().enumerate() {
             cx.check()?;
-            let layers = artifact::mlp_weights(weights)?;
-            views.push(cx.install(|| self.view(&layers, &data)));
+            views.push(cx.install(|| self.view(weights, &data)).map_err(StageError::failed)?);
             cx.progress(done as u64 + 1, networks.len() as u64);
         }
         let judged = tables::judge(&views, &data.labels);
@@ -116,46 +116,46 @@ struct View {
 
 impl Evaluate {
     /// Sends all samples through one network, a batch at a time.
-    fn view(&self, weights: &MlpWeights, data: &Examples) -> View {
-        let executor = Executor::<f32>::new(weights);
-        let (layer, width) = self.layer_of(&weights.network).unwrap_or((executor.depth(), executor.outputs()));
-        let classes = executor.outputs();
+    fn view(&self, weights: &nn::Weights, data: &Examples) -> Result<View, ExecutorError> {
+        let network = weights.network();
+        let output = network.nodes().len();
+        let value = self.value_of(network).unwrap_or(output);
+        let executor = Executor::new(weights, &Options::exposing([value]));
+        let (width, classes) = (network.shapes()[value].iter().product(), network.output_len());
         let mut view = View { probabilities: Vec::new(), classes, activations: Vec::new(), width };
         for x in data.x.chunks(self.batch.size() * data.features.max(1)) {
-            let rows = x.len() / data.features.max(1);
-            let activations = executor.activations(layer, x, rows);
-            for row in executor.logits_from(layer, &activations, rows).chunks_exact(classes) {
+            let found = executor.trace(x, x.len() / data.features.max(1), &[value, output])?;
+            let [activations, logits] = &found[..] else { continue };
+            for row in logits.chunks_exact(classes) {
                 let first = view.probabilities.len();
                 view.probabilities.extend(row.iter().map(|logit| f64::from(*logit)));
                 softmax_in_place(&mut view.probabilities[first..]);
             }
             view.activations.extend(activations);
         }
-        view
+        Ok(view)
     }
 
-    /// The layer whose activations come out, counted from 1 (0 is the input), and its width.
-    fn layer_of(&self, network: &Mlp) -> Option<(usize, usize)> {
-        let last = network.layers.len().checked_sub(1)?;
-        let index = match &self.layer {
-            None => last,
-            Some(name) => network.layers.iter().position(|layer| layer.name == *name)?,
-        };
-        Some((index + 1, network.layers[index].outputs))
+    /// The value that comes out: what the last node gives whose name is that of `layer` or begins with it and a dot, as
+    /// modules give what their last part gives (0 is the input).
+    fn value_of(&self, network: &nn::Network) -> Option<usize> {
+        let Some(name) = &self.layer else { return Some(network.nodes().len()) };
+        let inside =
+            |node: &str| node.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let last = network.nodes().iter().rposition(|node| inside(&node.name));
+        last.map(|index| index + 1).or_else(|| network.find(name))
     }
 
     fn width(&self, network: &nn::Network) -> Option<usize> {
-        self.layer_of(&Mlp::of(network)?).map(|(_, width)| width)
+        Some(network.shapes()[self.value_of(network)?].iter().product())
     }
 
     fn check_layer(&self, cx: &mut InferContext<'_>, slot: usize) {
-        let (Some(name), Some(network)) = (&self.layer, artifact::network_in(cx, slot).and_then(Mlp::of)) else {
-            return;
-        };
-        if self.layer_of(&network).is_some() {
+        let (Some(name), Some(network)) = (&self.layer, artifact::network_in(cx, slot)) else { return };
+        if self.value_of(network).is_some() {
             return;
         }
-        let names: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
+        let names: Vec<&str> = network.nodes().iter().map(|node| node.name.as_str()).collect();
         let label = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "no such layer".to_owned(),

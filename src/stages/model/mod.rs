@@ -20,6 +20,7 @@ use duress_network::op::{Nonlinearity, Normalise};
 
 use super::data::MeanStd;
 use crate::nn;
+use crate::nn::examples::picture;
 
 config! {
     /// A network's architecture; the shapes of its input and output come from the data.
@@ -170,6 +171,16 @@ impl Model {
         match &self.normalise {
             Some(keys) => Ok(normalised(&network, keys)?),
             None => Ok(network),
+        }
+    }
+
+    /// The shape of an example as the network reads it: a vector for an `mlp`, else a picture where the data are pictures.
+    #[must_use]
+    pub fn input(&self, features: usize, shape: &[usize]) -> Vec<usize> {
+        match picture(shape) {
+            Some(picture) if self.arch.name() != "mlp" => picture.to_vec(),
+            None if shape.len() > 1 && self.arch.name() != "mlp" => shape.to_vec(),
+            _ => vec![features],
         }
     }
 

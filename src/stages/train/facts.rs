@@ -23,7 +23,10 @@ pub(super) fn infer(train: &Train, cx: &mut InferContext<'_>) -> Vec<OutputFact>
     check_task(train, &data, cx);
     check_augment(train, &data, cx);
     let network = match (data.features, data.classes) {
-        (Some(features), Some(classes)) if !data.regression => train.model.infer(&[features], classes, cx),
+        (Some(features), Some(classes)) if !data.regression => {
+            let input = train.model.input(features, data.shape.as_deref().unwrap_or_default());
+            train.model.infer(&input, classes, cx)
+        }
         _ => None,
     };
     if let Some(network) = &network {

@@ -22,6 +22,9 @@ use crate::nn::weights_table::{mask_from_table, weights_to_table};
 use crate::nn::{Classifier, Examples, Mlp, Network, Weights};
 pub(super) use facts::tensors;
 
+/// Multiply-adds of an update, forward, from which a training is worth all threads.
+const SHARED_FROM: u64 = 1 << 26;
+
 impl StageKind for Train {
     const KIND: &'static str = "train";
     const REVISION: u32 = 2;
@@ -47,10 +50,14 @@ impl Stage for Train {
         let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
         let (rows, features) =
             data.map_or((60_000, 1_000), |d| (d.rows.unwrap_or(60_000), d.features.unwrap_or(1_000)));
-        let network = self.model.network(&[features], data.and_then(|d| d.classes).unwrap_or(10));
+        let shape = data.and_then(|d| d.shape.as_deref()).unwrap_or_default();
+        let network =
+            self.model.network(&self.model.input(features, shape), data.and_then(|d| d.classes).unwrap_or(10));
+        // What the layers of a batch give, forward and backward.
+        let values = network.as_ref().map_or(0, |n| n.shapes().iter().map(|s| s.iter().product::<usize>()).sum());
         let parameters = network.map_or(0, |network| network.parameter_count());
         // The rows; and of each parameter its value, gradient, moments and the copies that a step makes.
-        (rows * features * 4 + parameters * 4 * 12) as u64 + (16 << 20)
+        (rows * features * 4 + parameters * 4 * 12 + values * self.batch.size() * 4 * 3) as u64 + (16 << 20)
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
@@ -63,8 +70,11 @@ impl Stage for Train {
         let recipe = self.recipe(self.crash_rates(start.network())?, self.augmentation_of(&data)?);
         let attacked = |classifier: &Classifier, clean: &CleanBatch<'_>| self.attacked(classifier, clean);
         let mut hooks = Hooks(cx);
+        let work_per_update = start.network().macs() * self.batch.0;
         let work = || train(&recipe, start, mask.as_ref(), &data, validation.as_ref(), Some(&attacked), &mut hooks);
-        let trained = on_one_thread(work).map_err(StageError::failed)?.map_err(|error| match error {
+        // Small trainings side by side share the processor best with a thread each.
+        let trained = if work_per_update < SHARED_FROM { on_one_thread(work) } else { Ok(cx.install(work)) };
+        let trained = trained.map_err(StageError::failed)?.map_err(|error| match error {
             TrainError::Cancelled => StageError::Cancelled,
             error => StageError::failed(error),
         })?;
@@ -76,7 +86,8 @@ impl Train {
     /// The weights to start from: those given, or fresh ones.
     fn start(&self, cx: &RunContext<'_>, data: &Examples) -> Result<Weights, StageError> {
         let outputs = if data.targets.is_some() { data.target_width() } else { data.classes };
-        let network = self.model.network(&[data.features], outputs).map_err(StageError::failed)?;
+        let network =
+            self.model.network(&self.model.input(data.features, &data.shape), outputs).map_err(StageError::failed)?;
         let Some(start) = &self.start else {
             return Ok(self.model.initialize(&network, self.seed.0));
         };
