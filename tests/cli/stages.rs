@@ -13,8 +13,9 @@ fn kinds_are_listed() {
       bound     Bound the damage of crashing neurons, beside what was measured
 
     other sections
-      data   Name a data set, part its rows into splits, scale its values
-      model  A network: an architecture and its parameters
+      data     Name a data set, part its rows into splits, scale its values
+      weights  Weights that another program trained, from its file
+      model    A network: an architecture and its parameters
 
     `duress stages NAME` documents every key.
     --- code 0

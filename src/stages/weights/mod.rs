@@ -4,16 +4,18 @@
 //! [`duress_network::files`]). The file's digest is in the key.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use duress_cache::{Artifact, Tree};
 use duress_engine::config;
 use duress_engine::run::RunContext;
-use duress_engine::spec::{Count, Defined, Fault, FromSpec};
+use duress_engine::spec::{Count, Defined, Fault, FromSpec, Positive};
 use duress_engine::stage::{
     InferContext, InputFacts, Location, OutputDoc, OutputFact, Source, SourceRoots, Stage, StageError, StageKind,
 };
 use duress_network::arch::find;
+use duress_network::executor::{Executor, Options};
+use duress_network::files::parity::{compare, read_array};
 use duress_network::files::{NameMap, import, import_with_graph};
 
 use super::model::Model;
@@ -36,6 +38,21 @@ config! {
         /// Rules by which the file's names become the network's: `{ "module.*" = "*", "fc.{w}" = "linear.{w}" }`. A rule may
         /// lay a tensor out anew (`"w" = "linear.weight | transpose"`) or leave it out (`"head.*" = ""`).
         names: BTreeMap<String, String> = BTreeMap::new(),
+        /// Outputs of the program that trained them: the stage fails where the network's own differ by more than a tolerance.
+        parity: Option<ParityKeys>,
+    }
+}
+
+config! {
+    /// Examples and what another program's network gives for them, as `.npy`, `.npz` or `.csv`.
+    #[derive(Clone)]
+    pub struct ParityKeys {
+        /// The file of examples, an example a row.
+        inputs: PathBuf,
+        /// The file of outputs (logits), an example a row.
+        outputs: PathBuf,
+        /// Largest difference of an output that is put up with.
+        tolerance: Positive = Positive(1e-4),
     }
 }
 
@@ -76,17 +93,25 @@ impl Stage for Pretrained {
             ("model", model),
             ("input", shape.as_ref().map(|(input, _)| Tree::List(input.iter().map(integer).collect()))),
             ("classes", shape.as_ref().map(|(_, classes)| integer(classes))),
+            ("parity", self.parity.as_ref().map(|keys| Tree::map([("tolerance", Tree::Float(keys.tolerance.0))]))),
             ("names", (!self.names.is_empty()).then(|| self.names.to_tree()).flatten()),
         ];
         Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
     }
 
     fn sources(&self, roots: &SourceRoots) -> Result<Vec<Source>, String> {
-        let path = roots.spec.join(&self.path);
-        if !path.is_file() {
-            return Err(format!("find the file of weights {}: there is none; mend `path`", path.display()));
+        let mut files = vec![("weights", "path", &self.path)];
+        if let Some(keys) = &self.parity {
+            files.extend([("inputs", "parity.inputs", &keys.inputs), ("outputs", "parity.outputs", &keys.outputs)]);
         }
-        Ok(vec![Source { name: "weights".to_owned(), location: Location::File(path) }])
+        let source = |(name, key, path): (&str, &str, &PathBuf)| {
+            let path = roots.spec.join(path);
+            if path.is_file() {
+                return Ok(Source { name: name.to_owned(), location: Location::File(path) });
+            }
+            Err(format!("find the file {}: there is none; mend `{key}`", path.display()))
+        };
+        files.into_iter().map(source).collect()
     }
 
     fn memory(&self, _inputs: &InputFacts) -> u64 {
@@ -96,15 +121,7 @@ impl Stage for Pretrained {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
-        let path = match cx.sources() {
-            [only] => match &only.location {
-                Location::File(path) => path,
-                Location::Embedded(_) | Location::Files(_) => {
-                    return Err(StageError::failed("read weights from a file: there is none"));
-                }
-            },
-            _ => return Err(StageError::failed("read weights from one file: name it with `path`")),
-        };
+        let path = file(cx, "weights")?;
         let imported = match self.network() {
             Some(network) => {
                 let names = NameMap::new(&self.names).map_err(StageError::failed)?;
@@ -113,8 +130,38 @@ impl Stage for Pretrained {
             None => import_with_graph(path),
         };
         let weights = imported.map_err(StageError::failed)?.weights;
+        if let Some(keys) = &self.parity {
+            check_parity(cx, &weights, keys)?;
+        }
         Ok(Artifact::new([("weights", weights_to_table(&weights).map_err(StageError::failed)?)]))
     }
+}
+
+/// The path of a source by its name.
+fn file<'a>(cx: &'a RunContext<'_>, name: &str) -> Result<&'a Path, StageError> {
+    let found = cx.sources().iter().find(|source| source.name == name);
+    match found.map(|source| &source.location) {
+        Some(Location::File(path)) => Ok(path),
+        _ => Err(StageError::failed(format!("find the file of {name}: run the study again"))),
+    }
+}
+
+/// Compares the network's outputs with those of the program that trained it.
+fn check_parity(cx: &RunContext<'_>, weights: &nn::Weights, keys: &ParityKeys) -> Result<(), StageError> {
+    let inputs = read_array(file(cx, "inputs")?, "").map_err(StageError::failed)?;
+    let outputs = read_array(file(cx, "outputs")?, "").map_err(StageError::failed)?;
+    let executor = Executor::new(weights, &Options::faithful());
+    let found = cx.install(|| compare(&executor, &inputs.values, &outputs)).map_err(StageError::failed)?;
+    if found.largest_difference <= keys.tolerance.0 {
+        return Ok(());
+    }
+    let (example, output) = found.at;
+    Err(StageError::failed(format!(
+        "compute what the other program computes: output {output} of example {example} differs by {:.3e}, and {} of {} \
+         examples agree in their largest output; check the normalisation and the layout of the inputs, or raise \
+         `parity.tolerance`",
+        found.largest_difference, found.agreeing, found.examples
+    )))
 }
 
 impl Pretrained {
