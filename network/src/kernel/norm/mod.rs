@@ -4,15 +4,16 @@
 //! the pairwise update of Chan, Golub and `LeVeque` (1983), which does not cancel where the mean is large.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
+mod layer;
+mod sums;
+
+pub use layer::{layer_norm, layer_norm_backward};
+use sums::{Products, Squares, Values, sums};
+
 use super::elementwise::How;
 use super::instruction_set::{InstructionSet, Work};
 use super::simd::Simd;
 use super::spread::{TOUCH, with_scratch};
-
-/// Channels whose sums are kept in registers together.
-const BLOCK: usize = 16;
-/// Interleaved chains of a sum.
-const CHAINS: usize = 8;
 
 /// Mean and biased variance of each channel.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,117 +24,6 @@ pub struct Statistics {
     pub variance: Vec<f64>,
     /// Numbers per channel.
     pub count: usize,
-}
-
-/// For each channel of `c`, the sum of `terms`, over the places of an image; a
-/// block is up to [`BLOCK`] neighbours.
-#[inline(always)]
-fn sums<const N: usize>(len: usize, c: usize, mut out: [&mut [f32]; N], terms: &impl Terms<N>) {
-    let places = len / c;
-    for first in (0..c).step_by(BLOCK) {
-        let count = BLOCK.min(c - first);
-        let mut acc = [[[0.0f32; BLOCK]; CHAINS]; N];
-        for group in (0..places).step_by(CHAINS) {
-            for chain in 0..CHAINS {
-                if group + chain < places {
-                    let values = terms.at(Lanes { first, count }, Lanes { first: (group + chain) * c + first, count });
-                    for (acc, values) in acc.iter_mut().zip(values) {
-                        for (sum, value) in acc[chain].iter_mut().zip(values) {
-                            *sum += value;
-                        }
-                    }
-                }
-            }
-        }
-        for (out, acc) in out.iter_mut().zip(&acc) {
-            for (lane, to) in out[first..first + count].iter_mut().enumerate() {
-                let pair = |i: usize| acc[i][lane] + acc[i + 1][lane];
-                *to = (pair(0) + pair(2)) + (pair(4) + pair(6));
-            }
-        }
-    }
-}
-
-/// What is added up.
-///
-/// A trait and not a closure: closures are not always compiled for the instruction set of the loop around them.
-trait Terms<const N: usize> {
-    /// The terms of a block of channels at one place, whose numbers are `numbers`; always inlined.
-    fn at(&self, channels: Lanes, numbers: Lanes) -> [[f32; BLOCK]; N];
-}
-
-/// The numbers themselves.
-struct Values<'a>(&'a [f32]);
-
-impl Terms<1> for Values<'_> {
-    #[inline(always)]
-    fn at(&self, _: Lanes, numbers: Lanes) -> [[f32; BLOCK]; 1] {
-        [numbers.of(self.0)]
-    }
-}
-
-/// Squared differences to the means.
-struct Squares<'a> {
-    x: &'a [f32],
-    mean: &'a [f32],
-}
-
-impl Terms<1> for Squares<'_> {
-    #[inline(always)]
-    fn at(&self, channels: Lanes, numbers: Lanes) -> [[f32; BLOCK]; 1] {
-        let (mut x, mean) = (numbers.of(self.x), channels.of(self.mean));
-        for (x, mean) in x.iter_mut().zip(mean) {
-            *x = (*x - mean) * (*x - mean);
-        }
-        [x]
-    }
-}
-
-/// A gradient, and its products with differences to the means.
-struct Products<'a> {
-    x: &'a [f32],
-    g: &'a [f32],
-    mean: &'a [f32],
-}
-
-impl Terms<2> for Products<'_> {
-    #[inline(always)]
-    fn at(&self, channels: Lanes, numbers: Lanes) -> [[f32; BLOCK]; 2] {
-        let (g, mut x, mean) = (numbers.of(self.g), numbers.of(self.x), channels.of(self.mean));
-        for (x, (g, mean)) in x.iter_mut().zip(g.iter().zip(mean)) {
-            *x = g * (*x - mean);
-        }
-        [g, x]
-    }
-}
-
-/// Neighbouring numbers of a slice.
-#[derive(Clone, Copy)]
-struct Lanes {
-    first: usize,
-    count: usize,
-}
-
-impl Lanes {
-    /// The numbers, and zeros beyond them.
-    #[inline(always)]
-    fn of(self, from: &[f32]) -> [f32; BLOCK] {
-        let from = &from[self.first..self.first + self.count];
-        match from.first_chunk::<BLOCK>() {
-            Some(all) => *all,
-            None => padded(from),
-        }
-    }
-}
-
-/// A few numbers, and zeros beyond them.
-#[inline(always)]
-fn padded(from: &[f32]) -> [f32; BLOCK] {
-    let mut values = [0.0; BLOCK];
-    for (i, value) in values.iter_mut().enumerate() {
-        *value = if i < from.len() { from[i] } else { 0.0 };
-    }
-    values
 }
 
 /// Sums of an image, or of the images of a batch, over the threads: `work` fills `n c` numbers for each image.
@@ -405,88 +295,11 @@ impl Work for Combine<'_, '_> {
     }
 }
 
-/// Normalises each row of `weight.len()` numbers: `(x - mean) / sqrt(variance + eps) weight + bias`.
-///
-/// # Panics
-/// If `x` and `y` are not equally long.
-pub fn layer_norm((_, threads): How, eps: f64, weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
-    let len = weight.len();
-    assert!(x.len() == y.len() && bias.len() == len, "x and y, weight and bias are equally long");
-    let share = threads.share(y.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1, 4 * TOUCH * len) * len;
-    threads.chunks(y, share, |i, y| {
-        for (x, y) in x[i * share..][..y.len()].chunks_exact(len).zip(y.chunks_exact_mut(len)) {
-            let (mean, inverse) = row_statistics(x, eps);
-            for ((x, y), (w, b)) in x.iter().zip(y).zip(weight.iter().zip(bias)) {
-                *y = (x - mean) * inverse * w + b;
-            }
-        }
-    });
-}
-
-/// Mean, and one over the standard deviation, of a row.
-fn row_statistics(x: &[f32], eps: f64) -> (f32, f32) {
-    let n = x.len() as f64;
-    let mean = x.iter().fold(0.0, |sum, x| sum + f64::from(*x)) / n;
-    let square = x.iter().fold(0.0, |sum, x| {
-        let d = f64::from(*x) - mean;
-        sum + d * d
-    });
-    (mean as f32, (1.0 / (square / n + eps).sqrt()) as f32)
-}
-
-/// Gradients of a layer normalisation: `dx` (or added to it), and those of weight and bias, added to theirs in the order of
-/// the rows.
-///
-/// # Panics
-/// If the slices do not fit each other.
-pub fn layer_norm_backward(
-    (_, threads): How,
-    (eps, weight): (f64, &[f32]),
-    (x, dy): (&[f32], &[f32]),
-    accumulate: bool,
-    dx: &mut [f32],
-    (dw, db): (&mut [f32], &mut [f32]),
-) {
-    let len = weight.len();
-    assert!(x.len() == dx.len() && dy.len() == dx.len() && dw.len() == len && db.len() == len, "slices fit");
-    let share = threads.share(dx.len() / len.max(1), (1 << 13) / len.clamp(1, 1 << 13), 1, 4 * TOUCH * len) * len;
-    threads.chunks(dx, share, |i, dx| {
-        let (x, dy) = (&x[i * share..][..dx.len()], &dy[i * share..][..dx.len()]);
-        for ((x, dy), dx) in x.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {
-            layer_norm_row(eps, weight, x, dy, accumulate, dx);
-        }
-    });
-    for (x, dy) in x.chunks_exact(len).zip(dy.chunks_exact(len)) {
-        let (mean, inverse) = row_statistics(x, eps);
-        for ((x, dy), (dw, db)) in x.iter().zip(dy).zip(dw.iter_mut().zip(db.iter_mut())) {
-            *dw += dy * (x - mean) * inverse;
-            *db += dy;
-        }
-    }
-}
-
-/// `dx = inverse (g - mean(g) - z mean(g z))` with `g = dy weight` and the normalised `z`.
-fn layer_norm_row(eps: f64, weight: &[f32], x: &[f32], dy: &[f32], accumulate: bool, dx: &mut [f32]) {
-    let (mean, inverse) = row_statistics(x, eps);
-    let (mut sum, mut product) = (0.0f64, 0.0f64);
-    for ((x, dy), w) in x.iter().zip(dy).zip(weight) {
-        let g = f64::from(dy * w);
-        sum += g;
-        product += g * f64::from((x - mean) * inverse);
-    }
-    let n = x.len() as f64;
-    let (sum, product) = ((sum / n) as f32, (product / n) as f32);
-    for ((dx, x), (dy, w)) in dx.iter_mut().zip(x).zip(dy.iter().zip(weight)) {
-        let value = inverse * (dy * w - sum - (x - mean) * inverse * product);
-        *dx = if accumulate { *dx + value } else { value };
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::instruction_set::InstructionSet;
-    use super::super::spread::Threads;
     use super::*;
+    use crate::kernel::InstructionSet;
+    use crate::kernel::Threads;
     use crate::random::Stream;
 
     #[test]
