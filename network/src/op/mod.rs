@@ -16,6 +16,7 @@ pub mod layer_norm;
 pub(crate) mod layout;
 pub mod linear;
 pub mod lstm;
+mod masked;
 pub mod max_pool;
 pub mod normalise;
 pub mod operation;

@@ -4,10 +4,23 @@ pub(crate) mod backward;
 pub(crate) mod forward;
 pub(crate) mod reference;
 
-use super::operation::{ParameterSpec, Role};
+use super::operation::{OpError, ParameterSpec, Role, Shape, positive, sequence};
 
 /// The most layers that one operation stacks.
-pub(crate) const MAX_LAYERS: usize = 64;
+const MAX_LAYERS: usize = 64;
+
+/// The shape that `layers` recurrent layers of `hidden` units give.
+///
+/// # Errors
+/// Where the input is no sequence, or a setting makes no sense.
+pub(crate) fn output(inputs: &[&[usize]], hidden: usize, layers: usize) -> Result<Shape, OpError> {
+    let [steps, _] = sequence(inputs)?;
+    positive("hidden", hidden)?;
+    if positive("layers", layers)? > MAX_LAYERS {
+        return Err(OpError::Setting { key: "layers", value: layers.to_string(), fix: "use at most 64 layers" });
+    }
+    Ok(vec![steps, hidden])
+}
 
 /// The parameters of `layers` recurrent layers of `hidden` units with `gates` rows of gates for each.
 pub(crate) fn parameters(

@@ -6,7 +6,7 @@ pub(crate) mod reference;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::operation::{OpError, Operation, ParameterSpec, Shape, positive, sequence};
+use crate::op::operation::{OpError, Operation, ParameterSpec, Shape};
 use crate::op::recurrent;
 
 /// Gates `i`, `f`, `g`, `o`, in this order in the rows of the weights; `c_t = f c_(t-1) + i g`, `h_t = o tanh(c_t)`, from
@@ -29,13 +29,7 @@ impl Lstm {
 
 impl Operation for Lstm {
     fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
-        let [steps, _] = sequence(inputs)?;
-        positive("hidden", self.hidden)?;
-        if positive("layers", self.layers)? > recurrent::MAX_LAYERS {
-            let value = self.layers.to_string();
-            return Err(OpError::Setting { key: "layers", value, fix: "use at most 64 layers" });
-        }
-        Ok(vec![steps, self.hidden])
+        recurrent::output(inputs, self.hidden, self.layers)
     }
 
     fn parameters(&self, inputs: &[&[usize]]) -> Vec<ParameterSpec> {

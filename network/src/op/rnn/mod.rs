@@ -6,7 +6,7 @@ pub(crate) mod reference;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::operation::{OpError, Operation, ParameterSpec, Shape, positive, sequence};
+use crate::op::operation::{OpError, Operation, ParameterSpec, Shape};
 use crate::op::recurrent;
 
 /// `h_t = f(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)` from `h_0 = 0`; gives every `h_t` of the last layer.
@@ -41,13 +41,7 @@ impl Rnn {
 
 impl Operation for Rnn {
     fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
-        let [steps, _] = sequence(inputs)?;
-        positive("hidden", self.hidden)?;
-        if positive("layers", self.layers)? > recurrent::MAX_LAYERS {
-            let value = self.layers.to_string();
-            return Err(OpError::Setting { key: "layers", value, fix: "use at most 64 layers" });
-        }
-        Ok(vec![steps, self.hidden])
+        recurrent::output(inputs, self.hidden, self.layers)
     }
 
     fn parameters(&self, inputs: &[&[usize]]) -> Vec<ParameterSpec> {
