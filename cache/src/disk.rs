@@ -24,7 +24,7 @@ use crate::error::{Finding, StoreError};
 use crate::files::{Batch, make_folder, read_file, write_whole};
 use crate::key::{Key, KeyParts};
 use crate::layout::{LOCKS, Layout, QUARANTINE};
-use crate::lock::{self, Holder};
+use crate::lock::{self, Holder, Locked};
 use crate::sealed::{seal, unseal};
 use crate::store::{Findings, LockGuard, Store, StudyRecord};
 
@@ -45,7 +45,7 @@ pub struct DiskStore {
 #[derive(Debug)]
 enum Usage {
     /// The shared lock.
-    Shared(#[expect(dead_code, reason = "held for its drop")] File),
+    Shared(#[expect(dead_code, reason = "held for its drop")] Locked),
     /// Nothing, in a cache that cannot be written to and has no lock file.
     Unlocked,
 }
@@ -58,7 +58,7 @@ pub(crate) struct InUse<'a>(#[expect(dead_code, reason = "held for its drop")] R
 #[derive(Debug)]
 pub(crate) struct Alone<'a> {
     _here: RwLockWriteGuard<'a, Option<Usage>>,
-    _elsewhere: File,
+    _elsewhere: Locked,
 }
 
 impl DiskStore {
@@ -116,7 +116,7 @@ impl DiskStore {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let elsewhere = open.map_err(|error| StoreError::io("lock", &path, error))?;
         match elsewhere.try_lock() {
-            Ok(()) => Ok(Alone { _here: here, _elsewhere: elsewhere }),
+            Ok(()) => Ok(Alone { _here: here, _elsewhere: Locked(elsewhere) }),
             Err(TryLockError::WouldBlock) => {
                 Err(StoreError::InUse { path: self.root().to_owned(), holder: "another process".to_owned() })
             }
@@ -313,7 +313,7 @@ fn share(layout: &Layout) -> Result<Usage, StoreError> {
         Err(error) => return Err(StoreError::io("lock", &path, error)),
     };
     file.lock_shared().map_err(|error| StoreError::io("lock", &path, error))?;
-    Ok(Usage::Shared(file))
+    Ok(Usage::Shared(Locked(file)))
 }
 
 #[cfg(test)]
@@ -322,6 +322,20 @@ mod tests {
 
     use super::*;
     use crate::tree::Tree;
+
+    #[test]
+    fn a_store_that_sets_its_use_aside_is_alone_although_a_copy_of_its_lock_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path().join("cache")).unwrap();
+        let copy = {
+            let _usage = store.in_use().unwrap();
+            let usage = store.usage.read().unwrap();
+            let Some(Usage::Shared(Locked(file))) = &*usage else { panic!("a cache that can be written to is locked") };
+            file.try_clone().unwrap()
+        };
+        assert!(store.alone().is_ok());
+        drop(copy);
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the time taken is what is promised")]

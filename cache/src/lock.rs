@@ -1,5 +1,9 @@
 //! Locks that end with the process that holds them: the operating system's, on files that say who holds them.
 //!
+//! Such a lock belongs to what was opened, not to who opened it: a process that is just being started holds a copy of every
+//! open file of its parent until its own program begins. So a lock is given back by saying so, since closing the file would
+//! leave it to that copy.
+//!
 //! A lock file is removed by whoever gives the lock back. Another process may have opened it just before; its lock
 //! would then be on a file that nobody finds any more. So whoever gets a lock looks whether the path still leads to the
 //! file that was locked, and starts over where it does not.
@@ -36,10 +40,21 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// A file that is locked, shared or alone; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Locked(pub(crate) File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Where this fails, the lock ends with the last copy of the file.
+        let _ = self.0.unlock();
+    }
+}
+
 /// An exclusive lock; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct FileLock {
-    file: File,
+    file: Locked,
     path: PathBuf,
 }
 
@@ -50,7 +65,7 @@ impl Drop for FileLock {
         // Removed while still held, so that nobody can lock a file that is about to go. Where that fails, an empty file
         // stays: nobody is taken for its holder.
         if fs::remove_file(&self.path).is_err() {
-            let _ = self.file.set_len(0);
+            let _ = self.file.0.set_len(0);
         }
     }
 }
@@ -72,13 +87,14 @@ pub(crate) fn try_lock(path: &Path, holder: &Holder) -> io::Result<Option<Taken>
             Err(TryLockError::Error(error)) => return Err(error),
         }
         if !leads_to(path, &file) {
+            drop(Locked(file));
             continue;
         }
         let left_by = read_holder(&mut file);
         // On a full disk the lock is as good without its holder's name.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = file.write_all(serde_json::to_string(holder).unwrap_or_default().as_bytes());
-        return Ok(Some(Taken { lock: FileLock { file, path: path.to_owned() }, left_by }));
+        return Ok(Some(Taken { lock: FileLock { file: Locked(file), path: path.to_owned() }, left_by }));
     }
 }
 
@@ -87,7 +103,11 @@ pub(crate) fn holder(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(read_holder(&mut file).unwrap_or_else(|| "another process".to_owned())),
-        _ => None,
+        Ok(()) => {
+            drop(Locked(file));
+            None
+        }
+        Err(TryLockError::Error(_)) => None,
     }
 }
 
@@ -141,6 +161,19 @@ mod tests {
         assert_eq!(holder(&path), None);
         let taken = try_lock(&path, &Holder::this_process("")).unwrap().unwrap();
         assert_eq!(taken.left_by.as_deref(), Some("process 1 on there"));
+    }
+
+    #[test]
+    fn a_lock_that_is_given_back_is_free_although_a_copy_of_its_file_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let taken = try_lock(&path, &Holder::this_process("")).unwrap().unwrap();
+        let copy = taken.lock.file.0.try_clone().unwrap();
+        fs::hard_link(&path, folder.path().join("b.lock")).unwrap();
+        drop(taken);
+        let again = File::open(folder.path().join("b.lock")).unwrap();
+        assert!(again.try_lock().is_ok());
+        drop(copy);
     }
 
     #[test]
