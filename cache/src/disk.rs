@@ -45,7 +45,7 @@ pub struct DiskStore {
 #[derive(Debug)]
 enum Usage {
     /// The shared lock.
-    Shared(#[expect(dead_code, reason = "held for its drop")] Locked),
+    Shared(#[cfg_attr(not(test), expect(dead_code, reason = "held for its drop"))] Locked),
     /// Nothing, in a cache that cannot be written to and has no lock file.
     Unlocked,
 }
