@@ -265,6 +265,21 @@ impl Store for DiskStore {
         write_whole(&self.layout.entry(&entry.key), &seal(entry))
     }
 
+    /// The entry goes first, so that none is ever left without its objects.
+    fn remove(&self, entry: &Entry) -> Result<(), StoreError> {
+        let _usage = self.in_use()?;
+        let objects = entry.tables.values().map(|table| self.layout.object(&table.object));
+        for path in std::iter::once(self.layout.entry(&entry.key)).chain(objects) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(StoreError::io("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn try_lock(&self, key: &Key) -> Result<Option<LockGuard>, StoreError> {
         let _usage = self.in_use()?;
         let path = self.layout.lock(key);

@@ -104,6 +104,15 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn remove(&self, entry: &Entry) -> Result<(), StoreError> {
+        let mut shelf = open(&self.shelf);
+        shelf.entries.remove(&entry.key);
+        for table in entry.tables.values() {
+            shelf.objects.remove(&table.object);
+        }
+        Ok(())
+    }
+
     fn try_lock(&self, key: &Key) -> Result<Option<LockGuard>, StoreError> {
         let taken = open(&self.locks).insert(*key);
         Ok(taken.then(|| LockGuard::new(MemoryLock { locks: Arc::clone(&self.locks), key: *key })))

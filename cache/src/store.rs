@@ -81,6 +81,12 @@ pub trait Store: Send + Sync {
     /// Those of [`Store::put`], and [`StoreError::Gone`] where an object is missing.
     fn put_entry(&self, entry: &Entry) -> Result<(), StoreError>;
 
+    /// Removes an entry together with its objects, to which no other entry may refer.
+    ///
+    /// # Errors
+    /// Where a file cannot be removed; one that is not there is no error.
+    fn remove(&self, entry: &Entry) -> Result<(), StoreError>;
+
     /// Asks to be the one who computes `key`; `None` while another thread or process holds the lock. The lock ends with
     /// the guard, or with the process.
     ///

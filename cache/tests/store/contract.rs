@@ -36,6 +36,7 @@ contract!(
     of_many_threads_one_computes,
     records_are_kept_by_study_whatever_its_name,
     an_entry_whose_object_is_missing_cannot_be_put,
+    what_was_removed_is_gone_and_removing_it_again_is_no_error,
 );
 
 fn what_was_put_is_there_with_equal_tables(store: &dyn Store) {
@@ -141,4 +142,17 @@ fn an_entry_whose_object_is_missing_cannot_be_put(store: &dyn Store) {
     }
     store.put_entry(&entry).unwrap();
     assert_eq!(store.entry(&entry.key).unwrap(), Some(entry));
+}
+
+fn what_was_removed_is_gone_and_removing_it_again_is_no_error(store: &dyn Store) {
+    let (one, two) = (parts(1), parts(2));
+    let table = |name: &str| Artifact::new([("t", shared().with_metadata("part", name).unwrap())]);
+    let entry = store.put(one.clone(), &one.key(), &table("one"), Provenance::default()).unwrap();
+    store.put(two.clone(), &two.key(), &table("two"), Provenance::default()).unwrap();
+    for _ in 0..2 {
+        store.remove(&entry).unwrap();
+        assert_eq!(store.entry(&entry.key).unwrap(), None);
+        assert!(matches!(store.object(&entry, "t"), Err(StoreError::Gone { .. })));
+    }
+    assert!(store.entry(&two.key()).unwrap().is_some());
 }

@@ -5,7 +5,7 @@
 //! | find and hash the files that stages read | `sources.rs` |
 //! | look up what is there already | `resolve.rs` |
 //! | take the rest through the workers | `scheduler.rs`, its state `board.rs`, what is next `queue.rs`, one computation per key `once.rs` |
-//! | run one stage body | `execute.rs`, in a [`RunContext`] (`context.rs`, `parts.rs`, `tables.rs`) |
+//! | run one stage body | `execute.rs`, in a [`RunContext`] (`context.rs`, `parts.rs`, `chain.rs`, `tables.rs`) |
 //! | say why something must run | `why.rs` |
 //! | gather a stage over its axes | `collect.rs` |
 //! | judge the study's expectations | `expect.rs` |
@@ -15,6 +15,7 @@
 
 mod board;
 mod cancel;
+mod chain;
 mod collect;
 mod context;
 mod event;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use duress_cache::{Store, StoreError, StudyRecord};
 
 pub use cancel::CancelToken;
+pub use chain::Chain;
 pub use collect::{CollectError, Collected, collect, collect_output};
 pub use context::{Labelled, RunContext};
 pub use event::{Event, EventSink};

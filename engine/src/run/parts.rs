@@ -12,10 +12,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use duress_cache::{Artifact, Key, KeyParts, LockGuard, Table, Tree, part_key};
+use duress_cache::{Artifact, Entry, Key, KeyParts, LockGuard, Table, Tree, part_key};
 
 use super::context::{RunContext, is_lost};
 use super::event::Event;
+use super::execute::internal;
 use crate::stage::StageError;
 
 /// The name of the one table of a part.
@@ -27,6 +28,9 @@ impl RunContext<'_> {
     /// The tables of `parts`, in their order: from the cache where they are there, else from `compute`. Two parts of one
     /// stage must differ in their `identity`, which must say all that `compute` depends on beside the stage itself.
     ///
+    /// A single part is the whole stage, and not kept beside it. Who does not know yet how many parts there will be asks
+    /// for [`RunContext::part`].
+    ///
     /// # Errors
     /// [`StageError::Cancelled`] between two parts once the run was asked to stop, the errors of `compute`, and those of
     /// the cache.
@@ -36,9 +40,35 @@ impl RunContext<'_> {
         identity: impl Fn(&P) -> Tree,
         compute: impl Fn(&P) -> Result<Table, StageError> + Sync,
     ) -> Result<Vec<Table>, StageError> {
-        if self.verifying {
+        if self.verifying || parts.len() <= 1 {
             return parts.iter().map(|part| self.check().and_then(|()| compute(part))).collect();
         }
+        self.shared_parts(parts, identity, compute)
+    }
+
+    /// The table of one part of a stage that asks for parts until it has enough; as [`RunContext::parts`], and kept even if
+    /// no other follows.
+    ///
+    /// # Errors
+    /// Those of [`RunContext::parts`].
+    pub fn part(
+        &self,
+        identity: Tree,
+        compute: impl Fn() -> Result<Table, StageError> + Sync,
+    ) -> Result<Table, StageError> {
+        if self.verifying {
+            return self.check().and_then(|()| compute());
+        }
+        let mut tables = self.shared_parts(&[identity], Tree::clone, |_| compute())?;
+        tables.pop().ok_or_else(|| StageError::failed(internal("a part has no table")))
+    }
+
+    fn shared_parts<P>(
+        &self,
+        parts: &[P],
+        identity: impl Fn(&P) -> Tree,
+        compute: impl Fn(&P) -> Result<Table, StageError> + Sync,
+    ) -> Result<Vec<Table>, StageError> {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut tables: Vec<Option<Table>> = vec![None; parts.len()];
         let mut pause = PAUSE.0;
@@ -47,7 +77,7 @@ impl RunContext<'_> {
             for (index, part) in parts.iter().enumerate() {
                 if tables[index].is_none() {
                     self.check()?;
-                    tables[index] = self.part(index, parts.len(), &identity(part), || compute(part))?;
+                    tables[index] = self.found_or_computed(index, parts.len(), &identity(part), || compute(part))?;
                     advanced |= tables[index].is_some();
                 }
             }
@@ -62,7 +92,7 @@ impl RunContext<'_> {
     }
 
     /// One part, or none while another process is at it.
-    fn part(
+    fn found_or_computed(
         &self,
         index: usize,
         parts: usize,
@@ -90,8 +120,7 @@ impl RunContext<'_> {
                 None => (self.compute_part(key, identity, compute)?, false),
             },
         };
-        let instance = self.session.label(self.index);
-        self.session.events.emit(Event::Part { instance, index, parts, cached: was_cached });
+        self.tell_part(index, parts, was_cached);
         Ok(Some(table))
     }
 
@@ -101,10 +130,22 @@ impl RunContext<'_> {
         identity: &Tree,
         compute: impl FnOnce() -> Result<Table, StageError>,
     ) -> Result<Table, StageError> {
-        let host = self.session.host;
-        let (started_unix_ms, start) = (host.now_unix_ms(), host.elapsed_seconds());
+        let begun = self.session.now();
         let table = compute()?;
-        let mut provenance = self.session.provenance(started_unix_ms, host.elapsed_seconds() - start);
+        self.put_part(&key, identity, &Artifact::new([(TABLE, table.clone())]), begun)?;
+        Ok(table)
+    }
+
+    /// Keeps what came of a part that was begun when [`Session::now`] said so.
+    pub(super) fn put_part(
+        &self,
+        key: &Key,
+        identity: &Tree,
+        artifact: &Artifact,
+        (started_unix_ms, start): (u64, f64),
+    ) -> Result<Entry, StageError> {
+        let seconds = self.session.host.elapsed_seconds() - start;
+        let mut provenance = self.session.provenance(started_unix_ms, seconds);
         provenance.part_of = Some(self.key);
         let kind = self.instance().kind;
         let own = KeyParts {
@@ -115,8 +156,13 @@ impl RunContext<'_> {
             sources: Vec::new(),
             device: None,
         };
-        self.session.store.put(own, &key, &Artifact::new([(TABLE, table.clone())]), provenance)?;
-        Ok(table)
+        Ok(self.session.store.put(own, key, artifact, provenance)?)
+    }
+
+    /// Tells that a part is done.
+    pub(super) fn tell_part(&self, index: usize, parts: usize, cached: bool) {
+        let instance = self.session.label(self.index);
+        self.session.events.emit(Event::Part { instance, index, parts, cached });
     }
 
     fn take_lock_again(&self) -> Result<(), StageError> {

@@ -62,6 +62,11 @@ impl Session<'_> {
         }
     }
 
+    /// What time it is: in milliseconds since 1970, and in seconds on a steady clock.
+    pub(super) fn now(&self) -> (u64, f64) {
+        (self.host.now_unix_ms(), self.host.elapsed_seconds())
+    }
+
     /// How a result came to be that was begun at that time and took so long.
     pub(super) fn provenance(&self, started_unix_ms: u64, seconds: f64) -> Provenance {
         Provenance {

@@ -72,10 +72,8 @@ pub(super) fn run(
         cx.progress(end as u64, data.rows() as u64);
         part_table(*first, &rows).map_err(StageError::failed)
     };
-    let parts = match starts.as_slice() {
-        [only] => vec![part(only)?],
-        _ => cx.parts(&starts, |first| Tree::map([("first", *first as i64), ("count", block as i64)]), part)?,
-    };
+    let identity = |first: &usize| Tree::map([("first", *first as i64), ("count", block as i64)]);
+    let parts = cx.parts(&starts, identity, part)?;
     artifact_of(&parts, Mask::density_of(weights), &campaign).map_err(StageError::failed)
 }
 

@@ -86,10 +86,7 @@ pub(super) fn run(
     };
     let identity =
         |range: &std::ops::Range<usize>| Tree::map([("first", range.start as i64), ("end", range.end as i64)]);
-    let tables = match parts.as_slice() {
-        [only] => vec![part(only)?],
-        _ => cx.parts(&parts, identity, part)?,
-    };
+    let tables = cx.parts(&parts, identity, part)?;
     let faults = Table::concat(&tables).map_err(StageError::failed)?;
     campaign_tables(faults, (&weights.network, density), &golden, &space).map_err(StageError::failed)
 }

@@ -77,10 +77,8 @@ impl Stage for Perturb {
             cx.progress((first + count) as u64, rows as u64);
             Ok(table)
         };
-        let parts = match starts.as_slice() {
-            [only] => vec![part(only)?],
-            _ => cx.parts(&starts, |first| Tree::map([("first", *first as i64), ("count", block as i64)]), part)?,
-        };
+        let identity = |first: &usize| Tree::map([("first", *first as i64), ("count", block as i64)]);
+        let parts = cx.parts(&starts, identity, part)?;
         tables::artifact(&parts, Mask::density_of(&weights), &data).map_err(StageError::failed)
     }
 }

@@ -1,5 +1,6 @@
 //! Runs of toy plans, judged by what happened.
 
+mod chain;
 mod collecting;
 mod incremental;
 mod parallel;

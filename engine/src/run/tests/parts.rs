@@ -70,11 +70,11 @@ fn a_stage_may_ask_for_parts_until_it_has_enough() {
     sketch.doing("campaign", 0, &[], move |cx, _| {
         let mut sum = 0;
         for chunk in 0_i64.. {
-            let compute = |part: &i64| {
+            let compute = || {
                 counter.fetch_add(1, Ordering::SeqCst);
-                Ok(number(*part))
+                Ok(number(chunk))
             };
-            sum += cx.parts(&[chunk], |part| (*part).into(), compute)?.iter().map(number_in).sum::<i64>();
+            sum += number_in(&cx.part(chunk.into(), compute)?);
             if sum > 9 {
                 return Ok(sum);
             }
@@ -82,7 +82,20 @@ fn a_stage_may_ask_for_parts_until_it_has_enough() {
         Err(StageError::failed("unreachable"))
     });
     let store = MemoryStore::new();
-    let (outcome, _) = log(&sketch.plan(), &store, &one_job());
+    let (outcome, events) = log(&sketch.plan(), &store, &one_job());
     assert_eq!(numbers(&store, &outcome), [Some(10)]);
+    assert_eq!(events.iter().filter(|line| line.starts_with("part")).count(), 5);
     assert_eq!(computed.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn a_stage_of_one_part_keeps_its_result_alone() {
+    let mut sketch = Sketch::default();
+    sketch.doing("campaign", 0, &[], |cx, _| {
+        Ok(cx.parts(&[7], |part| (*part).into(), |part| Ok(number(*part)))?.iter().map(number_in).sum())
+    });
+    let store = MemoryStore::new();
+    let (outcome, events) = log(&sketch.plan(), &store, &one_job());
+    assert_eq!(numbers(&store, &outcome), [Some(7)]);
+    assert_eq!(events[1..], ["run campaign"]);
 }
