@@ -5,14 +5,7 @@
 //! result has the same bits for every batch size, thread count, vector width and processor. The same body is compiled for
 //! three instruction sets and chosen at run time.
 
-use rayon::prelude::*;
-
 use super::real::Real;
-
-/// Rows that one task takes; a constant, so that the work is cut alike for any number of threads.
-const TASK_ROWS: usize = 48;
-/// Multiplications below which tasks cost more than they save.
-const PARALLEL_FROM: usize = 1 << 19;
 
 /// Side of the square tiles in which matrices are transposed, so that neither side strides through memory for long.
 const TILE: usize = 16;
@@ -36,21 +29,6 @@ pub fn accumulate<T: Real>(x: &[T], rows: usize, inputs: usize, wt: &[T], output
     if rows > 0 && inputs > 0 && outputs > 0 {
         T::accumulate_checked(x, inputs, wt, outputs, y);
     }
-}
-
-/// [`accumulate`] with the rows spread over the current rayon pool; the same bits.
-///
-/// # Panics
-/// If a slice is not as long as its shape says.
-pub fn accumulate_parallel<T: Real>(x: &[T], rows: usize, inputs: usize, wt: &[T], outputs: usize, y: &mut [T]) {
-    assert_eq!(x.len(), rows * inputs, "x is rows x inputs");
-    assert_eq!(y.len(), rows * outputs, "y is rows x outputs");
-    if rows * inputs * outputs < PARALLEL_FROM || rayon::current_num_threads() == 1 {
-        return accumulate(x, rows, inputs, wt, outputs, y);
-    }
-    x.par_chunks(TASK_ROWS * inputs)
-        .zip(y.par_chunks_mut(TASK_ROWS * outputs))
-        .for_each(|(x, y)| accumulate(x, x.len() / inputs, inputs, wt, outputs, y));
 }
 
 /// The `columns x rows` transpose of the `rows x columns` matrix `a`.
@@ -277,20 +255,6 @@ mod tests {
                 assert_eq!(wide, wanted);
             }
         }
-    }
-
-    #[test]
-    fn thread_count_does_not_change_a_bit() {
-        let (rows, inputs, outputs) = (301, 150, 70);
-        let (x, wt) = (random("x", rows * inputs), random("w", inputs * outputs));
-        let with = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let mut y = vec![0.0; rows * outputs];
-            pool.install(|| accumulate_parallel(&x, rows, inputs, &wt, outputs, &mut y));
-            y
-        };
-        assert_eq!(with(1), with(2));
-        assert_eq!(with(1), with(5));
     }
 
     #[test]
