@@ -1,10 +1,11 @@
-//! A small convolutional network for tests of attacks.
+//! A small convolutional network for tests of attacks, and gradients to compare with.
 
 use duress_network::arch::{Layer, layers};
 use duress_network::op::Op;
 use duress_network::{Init, Scheme, Stream};
 
 use crate::nn::classifier::Classifier;
+use crate::nn::executor::Executor;
 
 /// A classifier of 5x5 images into 3 classes, and `rows` images.
 pub(crate) fn small(rows: usize) -> (Classifier, Vec<f32>) {
@@ -14,4 +15,32 @@ pub(crate) fn small(rows: usize) -> (Classifier, Vec<f32>) {
     let mut x = vec![0.0; rows * 25];
     Stream::new(4, "x", &[]).fill_uniform(&mut x, 0.0, 1.0);
     (Classifier::new(weights), x)
+}
+
+/// The gradient of a scalar per row with respect to that row of `x`, `rows x inputs`, layer by layer in plain loops.
+///
+/// `dlogits(row, logits, out)` writes into `out` the derivative of row `row`'s scalar with respect to its `logits`.
+pub(super) fn plain_gradient(
+    executor: &Executor<f32>,
+    x: &[f32],
+    rows: usize,
+    dlogits: impl Fn(usize, &[f32], &mut [f32]),
+) -> Vec<f32> {
+    let trace = executor.trace(x, rows);
+    let mut dh = vec![0.0; rows * executor.outputs()];
+    let logits = trace.logits().chunks_exact(executor.outputs());
+    for (row, (logits, d)) in logits.zip(dh.chunks_exact_mut(executor.outputs())).enumerate() {
+        dlogits(row, logits, d);
+    }
+    for number in (1..=executor.depth()).rev() {
+        let layer = executor.layer(number);
+        let (inputs, outputs, weight) = (layer.inputs, layer.outputs, layer.weight());
+        for (d, z) in dh.iter_mut().zip(&trace.pre[number - 1]) {
+            *d *= layer.activation.derivative(*z);
+        }
+        let below =
+            |row: usize, i: usize| (0..outputs).map(|o| dh[row * outputs + o] * weight[o * inputs + i]).sum::<f32>();
+        dh = (0..rows * inputs).map(|at| below(at / inputs, at % inputs)).collect();
+    }
+    dh
 }

@@ -59,7 +59,7 @@ fn fgsm_moves_each_value_by_epsilon_along_the_sign_unless_clipped() {
     let s = Setting::new(&[9], 20);
     let moved = perturb(&s.classifier, &s.samples(), &unit(Method::Fgsm), 0.3, None).expect("valid");
     let classes: Vec<usize> = s.labels.iter().map(|l| *l as usize).collect();
-    let gradient = crate::nn::gradient::input_gradient(&s.other, &s.x, 20, |row, logits, out| {
+    let gradient = super::testing::plain_gradient(&s.other, &s.x, 20, |row, logits, out| {
         crate::nn::gradient::cross_entropy_gradient(logits, classes[row], out);
     });
     let mut clipped = 0;
