@@ -2,6 +2,8 @@
 //!
 //! Each row's numbers are a fixed chain of operations, so their bits do not depend on the batch or the threads.
 
+use std::sync::OnceLock;
+
 use duress_network::device::Cpu;
 use duress_network::executor::{Executor, ExecutorError, Options};
 use duress_network::training::{Mode, Trainer, TrainingError, Wanted};
@@ -13,7 +15,8 @@ const BLOCK: usize = 256;
 /// A network and its weights, ready to run forward and backward; it is only read, from any number of threads.
 #[derive(Debug)]
 pub struct Classifier {
-    executor: Executor,
+    /// Made for the first outputs that are asked for; gradients do without.
+    executor: OnceLock<Executor>,
     trainer: Trainer,
     weights: Weights,
 }
@@ -22,11 +25,17 @@ impl Classifier {
     /// Prepares `weights`.
     #[must_use]
     pub fn new(weights: Weights) -> Self {
-        Self {
-            executor: Executor::new(&weights, &Options::default()),
-            trainer: Trainer::new(weights.network(), Cpu::new()),
-            weights,
-        }
+        Self { executor: OnceLock::new(), trainer: Trainer::new(weights.network(), Cpu::new()), weights }
+    }
+
+    /// Puts the values of `weights` in place of those that it has.
+    ///
+    /// # Panics
+    /// If they belong to another network.
+    pub fn set(&mut self, weights: &Weights) {
+        assert_eq!(weights.tensors().len(), self.weights.tensors().len(), "weights of one network");
+        self.executor.take();
+        self.weights.values_mut().zip(weights.tensors()).for_each(|(own, new)| own.copy_from_slice(&new.values));
     }
 
     /// The network.
@@ -52,7 +61,7 @@ impl Classifier {
     /// # Errors
     /// Where `x` is not `rows x inputs`.
     pub fn logits(&self, x: &[f32], rows: usize) -> Result<Vec<f32>, ExecutorError> {
-        self.executor.run(x, rows)
+        self.executor.get_or_init(|| Executor::new(&self.weights, &Options::default())).run(x, rows)
     }
 
     /// The gradient of a scalar per row with respect to that row of `x`, `rows x inputs`.
@@ -86,6 +95,22 @@ impl Classifier {
 mod tests {
     use crate::nn::attack::testing::small;
     use crate::nn::gradient::{cross_entropy, cross_entropy_gradient};
+
+    #[test]
+    fn new_values_are_seen_by_outputs_and_gradients() {
+        let (mut classifier, x) = small(4);
+        let before = classifier.logits(&x, 4).unwrap();
+        let mut moved = classifier.weights.clone();
+        moved.value_mut(0).iter_mut().for_each(|w| *w *= 1.5);
+        classifier.set(&moved);
+        let fresh = crate::nn::Classifier::new(moved);
+        assert_ne!(classifier.logits(&x, 4).unwrap(), before);
+        assert_eq!(classifier.logits(&x, 4).unwrap(), fresh.logits(&x, 4).unwrap());
+        let gradient = |classifier: &crate::nn::Classifier| {
+            classifier.input_gradient(&x, 4, |row, logits, out| cross_entropy_gradient(logits, row % 3, out)).unwrap()
+        };
+        assert_eq!(gradient(&classifier), gradient(&fresh));
+    }
 
     #[test]
     fn gradients_follow_finite_differences_and_do_not_depend_on_the_batch() {

@@ -104,12 +104,9 @@ impl Examples {
             features: self.features,
             shape: self.shape.clone(),
             classes: self.classes,
-            x: indices.iter().flat_map(|&i| self.row(i)).copied().collect(),
+            x: rows_of(&self.x, self.features, indices),
             labels: if self.labels.is_empty() { Vec::new() } else { indices.iter().map(|&i| self.labels[i]).collect() },
-            targets: self
-                .targets
-                .as_ref()
-                .map(|t| indices.iter().flat_map(|&i| &t[i * width..(i + 1) * width]).copied().collect()),
+            targets: self.targets.as_ref().map(|targets| rows_of(targets, width, indices)),
         }
     }
 
@@ -118,4 +115,13 @@ impl Examples {
     pub fn first(&self, count: usize) -> Self {
         self.select(&(0..count.min(self.rows())).collect::<Vec<_>>())
     }
+}
+
+/// The rows of `from`, each of `width` numbers, that `indices` name.
+fn rows_of(from: &[f32], width: usize, indices: &[usize]) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(indices.len() * width);
+    for &i in indices {
+        rows.extend_from_slice(&from[i * width..(i + 1) * width]);
+    }
+    rows
 }

@@ -48,6 +48,8 @@ pub struct DataFact {
     pub regression: bool,
     /// Samples.
     pub rows: Option<usize>,
+    /// Whether there are validation rows beside the training rows.
+    pub validation: bool,
 }
 
 impl DataFact {

@@ -1,8 +1,8 @@
 //! Losses as operations on dfdx's tape.
 
-use dfdx::prelude::{AsArray, Cpu, HasShape, PutTape, SplitTape, Tape as _, Tensor, TensorFrom};
+use dfdx::prelude::{AsArray, Cpu, HasShape, PutTape, Shape, SplitTape, Tape as _, Tensor, TensorFrom};
 
-use super::{Matrix, Tape, network};
+use super::{Matrix, Tape};
 use crate::nn::gradient::softmax_in_place;
 use crate::nn::train::Loss;
 
@@ -23,7 +23,8 @@ pub(super) fn loss(
     let device = outputs.device().clone();
     let (outputs, mut tape) = outputs.split_tape();
     let width = outputs.shape().1;
-    let logits = network::values(&outputs);
+    let mut logits = vec![0.0; outputs.shape().num_elements()];
+    outputs.copy_into(&mut logits);
     let (value, derivative) = evaluate(kind, &logits, targets, row_weights, width);
     let loss: Scalar<_> = device.tensor(value as f32);
     let (outputs_ghost, loss_ghost) = (outputs.ghost(), loss.ghost());

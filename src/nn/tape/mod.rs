@@ -1,8 +1,8 @@
-//! The one module that sees dfdx: its tensors hold the parameters while they are trained, its tape runs our backward
-//! kernels, its optimisers update.
+//! The one module that sees dfdx: its tape runs our backward kernels.
 //!
-//! The network and the loss are operations of our own on that tape ([`network`], [`loss`]), on the kernels of
-//! [`duress_network`], so that a training has the same bits for any number of threads and on any processor.
+//! The network and the loss are operations of our own on that tape ([`network`], [`loss`]), and updates are steps of our own
+//! ([`optimize`]), on the kernels of [`duress_network`]: so a training has the same bits for any number of threads and on any
+//! processor, and no parameter or gradient is copied between the two.
 
 mod loss;
 mod network;
@@ -10,21 +10,23 @@ mod optimize;
 
 use std::sync::Arc;
 
-use dfdx::prelude::{Backward, Cpu, Tensor, TensorFromVec, Trace};
+use dfdx::prelude::{Backward, Cpu, Tensor};
 use dfdx::tensor::{Gradients, NoneTape, OwnedTape};
-use duress_network::Weights;
+use duress_network::kernel::{InstructionSet, Threads, elementwise};
 use duress_network::op::{Randomness, Role};
 use duress_network::training::{Trainer, TrainingError};
+use duress_network::{Network, Weights};
 use thiserror::Error;
 
 pub(super) use self::loss::evaluate;
-use self::network::Parameters;
+use self::network::{Places, Statistics};
 use self::optimize::Updater;
 use super::mask::{Mask, MaskError};
 use super::train::{Loss, TrainConfig};
 
 type Tape = OwnedTape<f32, Cpu>;
-type Vector = Tensor<(usize,), f32, Cpu>;
+/// A parameter's place on the tape: a tensor of no numbers.
+type Place = Tensor<(usize,), f32, Cpu>;
 type Matrix<T = NoneTape> = Tensor<(usize, usize), f32, Cpu, T>;
 type Grads = Gradients<f32, Cpu>;
 
@@ -49,10 +51,10 @@ impl From<dfdx::tensor::CpuError> for TapeError {
 }
 
 /// The examples of one update.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
     /// `rows x inputs`.
-    pub(super) x: Vec<f32>,
+    pub(super) x: &'a [f32],
     /// What the outputs should be, `rows x outputs`; each row sums to 1 for the cross-entropy.
     pub(super) targets: &'a [f32],
     /// What each row's loss counts; they usually sum to 1.
@@ -68,14 +70,29 @@ pub(super) struct Seen {
     pub(super) loss: f32,
     /// The outputs, `rows x outputs`.
     pub(super) logits: Vec<f32>,
+    /// The gradient of the loss, by parameter; empty for buffers.
+    gradients: Vec<Vec<f32>>,
+    statistics: Statistics,
+}
+
+impl Seen {
+    /// Makes loss and gradient `1 - share` times these and `share` times those of `other`; outputs and statistics stay.
+    pub(super) fn mix(&mut self, other: &Self, share: f32) {
+        let mean = |own: f32, other: f32| (1.0 - share) * own + share * other;
+        self.loss = mean(self.loss, other.loss);
+        for (own, other) in self.gradients.iter_mut().flatten().zip(other.gradients.iter().flatten()) {
+            *own = mean(*own, *other);
+        }
+    }
 }
 
 /// Weights while they are trained.
 pub(super) struct Learner {
-    /// What the training started from, masked.
-    start: Weights,
-    device: Cpu,
-    parameters: Parameters,
+    trainer: Arc<Trainer>,
+    places: Places,
+    weights: Weights,
+    /// For each parameter that a mask is about, 1 where a number takes part, else 0.
+    keep: Vec<Option<Vec<f32>>>,
     updater: Updater,
     loss: Loss,
     l1: f32,
@@ -85,7 +102,7 @@ pub(super) struct Learner {
 
 impl std::fmt::Debug for Learner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Learner").field("network", self.start.network()).finish_non_exhaustive()
+        f.debug_struct("Learner").field("network", self.weights.network()).finish_non_exhaustive()
     }
 }
 
@@ -97,70 +114,95 @@ impl Learner {
     /// Where the mask does not fit the weights.
     pub(super) fn new(
         start: Weights,
-        network: &duress_network::Network,
+        network: &Network,
         mask: Option<&Mask>,
         config: &TrainConfig,
     ) -> Result<Self, MaskError> {
-        let mut start = start;
+        let mut weights = start;
         if let Some(mask) = mask {
-            mask.apply(&mut start)?;
+            mask.apply(&mut weights)?;
         }
-        let device = Cpu::default();
         let mut masks = mask.into_iter().flat_map(|mask| &mask.tensors);
-        let values: Vec<Vec<f32>> = start.tensors().iter().map(|tensor| tensor.values.clone()).collect();
-        let parameters = Parameters {
+        let parameters = weights.network().parameters();
+        let flags = |keep: &Vec<bool>| keep.iter().map(|keep| f32::from(u8::from(*keep))).collect();
+        let keep =
+            parameters.iter().map(|p| (p.role == Role::Weight).then(|| Some(flags(&masks.next()?.keep))).flatten());
+        let keep = keep.collect();
+        // Buffers have no moments.
+        let lengths: Vec<usize> = parameters.iter().map(|p| if p.role.is_trained() { p.len() } else { 0 }).collect();
+        Ok(Self {
             trainer: Arc::new(Trainer::new(network, duress_network::device::Cpu::new())),
-            tensors: values.iter().map(|values| device.tensor_from_vec(values.clone(), (values.len(),))).collect(),
-            values,
-            keep: (start.network().parameters().iter())
-                .map(|p| (p.role == Role::Weight).then(|| Some(Arc::new(masks.next()?.keep.clone()))).flatten())
-                .collect(),
-        };
-        let (updater, loss) = (Updater::new(config.optimizer), config.loss);
-        let (l1, l2) = (config.l1 as f32, config.l2 as f32);
-        Ok(Self { start, device, parameters, updater, loss, l1, l2, seed: config.seed })
+            places: Places::new(parameters.len()),
+            keep,
+            updater: Updater::new(config.optimizer, &lengths),
+            loss: config.loss,
+            l1: config.l1 as f32,
+            l2: config.l2 as f32,
+            seed: config.seed,
+            weights,
+        })
     }
 
-    /// One update at `lr_factor` times the optimiser's learning rate.
+    /// What the network makes of the batch with these weights, which may differ from the learner's, and the gradient there.
     ///
     /// # Errors
     /// Where the batch does not fit the network, or the device is out of memory.
-    pub(super) fn step(&mut self, batch: Batch<'_>, lr_factor: f64) -> Result<Seen, TapeError> {
-        let Batch { x, targets, row_weights, update } = batch;
-        let rows = row_weights.len();
-        let x: Matrix = self.device.tensor_from_vec(x, (rows, self.start.network().input_len()));
-        let random = Randomness { seed: self.seed, step: update, first: 0 };
-        let outputs = network::network(&mut self.parameters, x.leaky_trace(), random)?;
-        let (loss, logits) = loss::loss(self.loss, outputs, targets, row_weights);
+    pub(super) fn look(&self, weights: &Weights, batch: Batch<'_>) -> Result<Seen, TapeError> {
+        let rows = batch.row_weights.len();
+        let parameters: Vec<&[f32]> = weights.tensors().iter().map(|tensor| tensor.values.as_slice()).collect();
+        let random = Randomness { seed: self.seed, step: batch.update, first: 0 };
+        let (outputs, statistics) =
+            network::network(&self.trainer, &self.places, &parameters, (batch.x, rows), random)?;
+        let (loss, logits) = loss::loss(self.loss, outputs, batch.targets, batch.row_weights);
         let value = loss::value(&loss);
-        let mut gradients = loss.backward();
+        let gradients = self.places.take(&mut loss.backward())?;
+        Ok(Seen { loss: value, logits, gradients, statistics })
+    }
+
+    /// Moves the weights along what was seen, at `lr_factor` times the optimiser's learning rate. The gradients and moments
+    /// of dropped weights are exactly zero.
+    pub(super) fn update(&mut self, seen: &mut Seen, lr_factor: f64) {
+        let how = (InstructionSet::detect(), Threads::Pool);
         self.updater.advance(lr_factor);
-        let Parameters { tensors, values, .. } = &mut self.parameters;
-        for ((tensor, values), parameter) in tensors.iter_mut().zip(values).zip(self.start.network().parameters()) {
-            if !parameter.role.is_trained() {
+        let roles: Vec<Role> = self.weights.network().parameters().iter().map(|p| p.role).collect();
+        for (index, (values, role)) in self.weights.values_mut().zip(roles).enumerate() {
+            if !role.is_trained() {
                 continue;
             }
-            if parameter.role == Role::Weight && (self.l1 != 0.0 || self.l2 != 0.0) {
-                penalize(gradients.get_or_alloc_mut(tensor)?, values, self.l1, self.l2);
+            let gradient = &mut seen.gradients[index];
+            if role == Role::Weight && (self.l1 != 0.0 || self.l2 != 0.0) {
+                penalize(gradient, values, self.l1, self.l2);
             }
-            self.updater.update(tensor, &mut gradients)?;
-            tensor.copy_into(values);
+            if let Some(keep) = &self.keep[index] {
+                elementwise::rectify_gradient(how, keep, gradient);
+            }
+            self.updater.update(index, values, gradient);
         }
-        Ok(Seen { loss: value, logits })
+        for (index, values) in &seen.statistics {
+            self.weights.value_mut(*index).copy_from_slice(values);
+        }
     }
 
     /// The weights as they are now.
     #[must_use]
-    pub(super) fn weights(&self) -> Weights {
-        let mut weights = self.start.clone();
-        weights.values_mut().zip(&self.parameters.values).for_each(|(own, values)| own.copy_from_slice(values));
-        weights
+    pub(super) fn weights(&self) -> &Weights {
+        &self.weights
     }
 
-    /// The weights that training started from, masked.
+    /// The optimiser's moments, each by parameter; empty for buffers.
     #[must_use]
-    pub(super) fn start(&self) -> &Weights {
-        &self.start
+    pub(super) fn moments(&self) -> &[Vec<Vec<f32>>] {
+        self.updater.moments()
+    }
+
+    /// Goes to where a learner was after so many updates; whether the state is one of this network and optimiser, without
+    /// which nothing changes.
+    pub(super) fn resume(&mut self, updates: u64, weights: Weights, moments: Vec<Vec<Vec<f32>>>) -> bool {
+        let fits = weights.network() == self.weights.network() && self.updater.resume(updates, moments);
+        if fits {
+            self.weights = weights;
+        }
+        fits
     }
 }
 

@@ -1,30 +1,50 @@
-//! dfdx's optimisers, one tensor at a time, with our settings.
+//! Our settings of optimisers on the fused steps of [`duress_network::kernel::optimise`].
 
-use dfdx::optim::{AdamConfig, Momentum, RMSpropConfig, SgdConfig, WeightDecay};
-use dfdx::prelude::{Cpu, Shape, Tensor};
+use duress_network::kernel::optimise::{Adam, RmsProp, Sgd, adam, rmsprop, sgd};
+use duress_network::kernel::{InstructionSet, Threads};
 
-use super::{Grads, TapeError};
 use crate::nn::train::{EpsilonForm, Optimizer};
-
-/// Updates between two sweeps for tiny moments: too few for `0.9^n` to cross the range between [`TINY`] and denormals.
-const SWEEP: i32 = 64;
-/// Moments below this are set to zero. They move no weight, and would become denormal numbers, which processors are slow at.
-const TINY: f32 = 1e-30;
 
 /// An optimiser with its moments.
 pub(super) struct Updater {
     optimizer: Optimizer,
+    how: (InstructionSet, Threads),
     /// Updates so far, this one included.
     step: i32,
     lr_factor: f64,
-    /// Up to three moments per tensor; which mean what depends on the optimiser.
-    moments: [Grads; 3],
+    /// By moment, then by parameter; which moment means what depends on the optimiser.
+    moments: Vec<Vec<Vec<f32>>>,
 }
 
 impl Updater {
-    /// An optimiser that has seen nothing.
-    pub(super) fn new(optimizer: Optimizer) -> Self {
-        Self { optimizer, step: 0, lr_factor: 1.0, moments: std::array::from_fn(|_| Grads::leaky()) }
+    /// An optimiser that has seen nothing, of parameters of these lengths.
+    pub(super) fn new(optimizer: Optimizer, lengths: &[usize]) -> Self {
+        let count = match optimizer {
+            Optimizer::Adam { .. } => 2,
+            Optimizer::Sgd { momentum, .. } => usize::from(momentum != 0.0),
+            Optimizer::RmsProp { centered, .. } => 2 + usize::from(centered),
+        };
+        let zeros = || lengths.iter().map(|&len| vec![0.0; len]).collect();
+        let how = (InstructionSet::detect(), Threads::Pool);
+        Self { optimizer, how, step: 0, lr_factor: 1.0, moments: (0..count).map(|_| zeros()).collect() }
+    }
+
+    /// Its moments, by parameter each.
+    pub(super) fn moments(&self) -> &[Vec<Vec<f32>>] {
+        &self.moments
+    }
+
+    /// Makes it one that has seen so many updates and holds these moments; whether they are as many as it has.
+    pub(super) fn resume(&mut self, updates: u64, moments: Vec<Vec<Vec<f32>>>) -> bool {
+        let lengths = |moments: &[Vec<Vec<f32>>]| -> Vec<Vec<usize>> {
+            moments.iter().map(|moment| moment.iter().map(Vec::len).collect()).collect()
+        };
+        let fits = lengths(&moments) == lengths(&self.moments);
+        if fits {
+            self.step = i32::try_from(updates).unwrap_or(i32::MAX);
+            self.moments = moments;
+        }
+        fits
     }
 
     /// Begins the next update, at `lr_factor` times the learning rate.
@@ -33,15 +53,11 @@ impl Updater {
         self.lr_factor = lr_factor;
     }
 
-    /// Moves `parameter` along its gradient.
-    pub(super) fn update<S: Shape>(
-        &mut self,
-        parameter: &mut Tensor<S, f32, Cpu>,
-        gradients: &mut Grads,
-    ) -> Result<(), TapeError> {
-        let gradient = &*gradients.get_or_alloc_mut(parameter)?;
-        let [first, second, third] = &mut self.moments;
+    /// Moves parameter number `index` along its gradient.
+    pub(super) fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
         let lr = self.optimizer.lr() * self.lr_factor;
+        let mut moments = self.moments.iter_mut().map(|moment| moment[index].as_mut_slice());
+        let mut moment = || moments.next().unwrap_or_default();
         match self.optimizer {
             Optimizer::Adam { beta1, beta2, eps, form, weight_decay, .. } => {
                 let eps = match form {
@@ -49,40 +65,16 @@ impl Updater {
                     // Dividing both parts of the "hat" form by sqrt(1 - b2^t) gives the corrected form with this eps.
                     EpsilonForm::Hat => eps / (1.0 - libm::pow(beta2, f64::from(self.step))).sqrt(),
                 };
-                let decay = (weight_decay != 0.0).then_some(WeightDecay::Decoupled(weight_decay));
-                let config = AdamConfig { lr, betas: [beta1, beta2], eps, weight_decay: decay };
-                let (m, v) = (first.get_or_alloc_mut(parameter)?, second.get_or_alloc_mut(parameter)?);
-                config.try_update(self.step, parameter, m, v, gradient)?;
-                sweep(self.step, [m, v]);
+                let by = Adam { lr, beta1, beta2, eps, weight_decay, step: self.step };
+                adam(self.how, &by, gradient, [parameter, moment(), moment()]);
             }
             Optimizer::Sgd { momentum, nesterov, weight_decay, .. } => {
-                let kind = if nesterov { Momentum::Nesterov(momentum) } else { Momentum::Classic(momentum) };
-                let momentum = (momentum != 0.0).then_some(kind);
-                let decay = (weight_decay != 0.0).then_some(WeightDecay::L2(weight_decay));
-                let config = SgdConfig { lr, momentum, weight_decay: decay };
-                let velocity = first.get_or_alloc_mut(parameter)?;
-                config.try_update(parameter, velocity, gradient)?;
-                sweep(self.step, [velocity]);
+                let by = Sgd { lr, momentum, nesterov, weight_decay };
+                sgd(self.how, &by, gradient, [parameter, moment()]);
             }
             Optimizer::RmsProp { decay, eps, momentum, centered, .. } => {
-                let momentum = (momentum != 0.0).then_some(momentum);
-                let config = RMSpropConfig { lr, alpha: decay, eps, momentum, centered, weight_decay: None };
-                let velocity = first.get_or_alloc_mut(parameter)?;
-                let (square, mean) = (second.get_or_alloc_mut(parameter)?, third.get_or_alloc_mut(parameter)?);
-                config.try_update(parameter, velocity, square, mean, gradient)?;
-                sweep(self.step, [velocity, square, mean]);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Now and then, sets tiny moments to zero.
-fn sweep<const N: usize>(step: i32, moments: [&mut Vec<f32>; N]) {
-    if step % SWEEP == 0 {
-        for moment in moments.into_iter().flatten() {
-            if moment.abs() < TINY {
-                *moment = 0.0;
+                let by = RmsProp { lr, decay, eps, momentum, centered };
+                rmsprop(self.how, &by, gradient, [parameter, moment(), moment(), moment()]);
             }
         }
     }
@@ -90,105 +82,125 @@ fn sweep<const N: usize>(step: i32, moments: [&mut Vec<f32>; N]) {
 
 #[cfg(test)]
 mod tests {
-    use dfdx::prelude::TensorFromVec;
+    use dfdx::optim::{AdamConfig, Momentum, RMSpropConfig, SgdConfig, WeightDecay};
+    use dfdx::prelude::{Cpu, Tensor, TensorFromVec};
 
+    use super::super::Grads;
     use super::*;
 
-    /// Follows the gradient `w - 1` of a quadratic for five updates from (2, -3).
-    fn follow(optimizer: Optimizer) -> Vec<f32> {
-        let mut updater = Updater::new(optimizer);
-        let mut w: Tensor<(usize,), f32, Cpu> = Cpu::default().tensor_from_vec(vec![2.0, -3.0], (2,));
-        for _ in 0..5 {
-            let mut gradients = Grads::leaky();
-            let now = super::super::network::values(&w);
-            for (g, w) in gradients.get_or_alloc_mut(&w).unwrap().iter_mut().zip(now) {
-                *g = w - 1.0;
-            }
-            updater.advance(1.0);
-            updater.update(&mut w, &mut gradients).unwrap();
-        }
-        super::super::network::values(&w)
+    type Vector = Tensor<(usize,), f32, Cpu>;
+
+    const COUNT: usize = 1000;
+    const UPDATES: i32 = 40;
+
+    fn start() -> Vec<f32> {
+        (0..COUNT).map(|i| (i as f32 * 0.731).sin() * 2.0).collect()
     }
 
-    fn assert_close(found: &[f32], wanted: [f64; 2]) {
-        for (f, w) in found.iter().zip(wanted) {
-            assert!((f64::from(*f) - w).abs() < 2e-6, "{found:?} {wanted:?}");
+    /// A gradient that changes its sign and size over the updates.
+    fn gradient(step: i32, parameters: &[f32]) -> Vec<f32> {
+        parameters.iter().enumerate().map(|(i, p)| p - (step as f32 * 0.3 + i as f32).cos()).collect()
+    }
+
+    fn ours(optimizer: Optimizer) -> Vec<f32> {
+        let mut updater = Updater::new(optimizer, &[3, COUNT]);
+        let mut parameters = start();
+        for step in 1..=UPDATES {
+            updater.advance(0.7);
+            let gradient = gradient(step, &parameters);
+            updater.update(1, &mut parameters, &gradient);
+        }
+        parameters
+    }
+
+    /// The same updates by an optimiser of dfdx: `update(step, parameters, moments, gradient)`.
+    fn theirs(update: impl Fn(i32, &mut Vector, &mut [Grads; 3], &mut Grads)) -> Vec<f32> {
+        let mut parameters: Vector = Cpu::default().tensor_from_vec(start(), (COUNT,));
+        let mut moments = std::array::from_fn(|_| Grads::leaky());
+        for step in 1..=UPDATES {
+            let mut gradients = Grads::leaky();
+            **gradients.get_or_alloc_mut(&parameters).unwrap() = gradient(step, &parameters.as_vec());
+            update(step, &mut parameters, &mut moments, &mut gradients);
+        }
+        parameters.as_vec()
+    }
+
+    fn assert_close(ours: &[f32], theirs: &[f32]) {
+        let far = |(a, b): (&f32, &f32)| (a - b).abs() > 2e-5 * (1.0 + b.abs());
+        assert_eq!(ours.iter().zip(theirs).filter(|pair| far(*pair)).count(), 0, "{:?} {:?}", &ours[..4], &theirs[..4]);
+        assert!(ours.iter().zip(start()).all(|(now, then)| (now - then).abs() > 0.0));
+    }
+
+    #[test]
+    fn adam_and_adamw_are_those_of_dfdx() {
+        for weight_decay in [0.0, 0.1] {
+            let config = AdamConfig {
+                lr: 0.05 * 0.7,
+                betas: [0.9, 0.99],
+                eps: 1e-3,
+                weight_decay: Some(WeightDecay::Decoupled(weight_decay)),
+            };
+            let theirs = theirs(|step, parameters, [m, v, _], gradients| {
+                let gradient = &*gradients.get_or_alloc_mut(parameters).unwrap();
+                let (m, v) = (m.get_or_alloc_mut(parameters).unwrap(), v.get_or_alloc_mut(parameters).unwrap());
+                config.try_update(step, parameters, m, v, gradient).unwrap();
+            });
+            let form = EpsilonForm::Corrected;
+            assert_close(
+                &ours(Optimizer::Adam { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-3, form, weight_decay }),
+                &theirs,
+            );
         }
     }
 
     #[test]
-    fn adam_follows_its_paper_in_both_forms_and_with_decay() {
-        for (form, decay) in [(EpsilonForm::Corrected, 0.0), (EpsilonForm::Hat, 0.0), (EpsilonForm::Corrected, 0.1)] {
-            let (lr, b1, b2, eps) = (0.05, 0.9, 0.999, 1e-2);
-            let wanted = [2.0, -3.0].map(|start: f64| {
-                let (mut w, mut m, mut v) = (start, 0.0_f64, 0.0_f64);
-                for t in 1..=5 {
-                    let g = w - 1.0;
+    fn descent_with_and_without_momentum_is_that_of_dfdx() {
+        for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
+            let kind = if nesterov { Momentum::Nesterov(momentum) } else { Momentum::Classic(momentum) };
+            let config = SgdConfig { lr: 0.02 * 0.7, momentum: Some(kind), weight_decay: Some(WeightDecay::L2(0.01)) };
+            let theirs = theirs(|_, parameters, [velocity, ..], gradients| {
+                let gradient = &*gradients.get_or_alloc_mut(parameters).unwrap();
+                let velocity = velocity.get_or_alloc_mut(parameters).unwrap();
+                config.try_update(parameters, velocity, gradient).unwrap();
+            });
+            assert_close(&ours(Optimizer::Sgd { lr: 0.02, momentum, nesterov, weight_decay: 0.01 }), &theirs);
+        }
+    }
+
+    #[test]
+    fn rmsprop_is_that_of_dfdx_centred_or_not() {
+        for centered in [false, true] {
+            let (alpha, eps, momentum) = (0.9, 1e-2, Some(0.5));
+            let config = RMSpropConfig { lr: 0.01 * 0.7, alpha, eps, momentum, centered, weight_decay: None };
+            let theirs = theirs(|_, parameters, [velocity, square, mean], gradients| {
+                let gradient = &*gradients.get_or_alloc_mut(parameters).unwrap();
+                let [velocity, square, mean] =
+                    [velocity, square, mean].map(|moment| moment.get_or_alloc_mut(parameters).unwrap());
+                config.try_update(parameters, velocity, square, mean, gradient).unwrap();
+            });
+            let optimizer = Optimizer::RmsProp { lr: 0.01, decay: 0.9, eps, momentum: 0.5, centered };
+            assert_close(&ours(optimizer), &theirs);
+        }
+    }
+
+    #[test]
+    fn the_hat_form_of_adam_follows_its_paper() {
+        let (lr, b1, b2, eps) = (0.05 * 0.7, 0.9, 0.999, 1e-2);
+        let wanted: Vec<f32> = start()
+            .iter()
+            .enumerate()
+            .map(|(i, start)| {
+                let (mut w, mut m, mut v) = (f64::from(*start), 0.0_f64, 0.0_f64);
+                for t in 1..=UPDATES {
+                    let g = w - f64::from((t as f32 * 0.3 + i as f32).cos());
                     m = b1 * m + (1.0 - b1) * g;
                     v = b2 * v + (1.0 - b2) * g * g;
-                    let (c1, c2) = (1.0 - f64::powi(b1, t), 1.0 - f64::powi(b2, t));
-                    let move_by = match form {
-                        EpsilonForm::Corrected => lr * (m / c1) / ((v / c2).sqrt() + eps),
-                        EpsilonForm::Hat => lr * c2.sqrt() / c1 * m / (v.sqrt() + eps),
-                    };
-                    w -= move_by + lr * decay * w;
+                    w -= lr * (1.0 - f64::powi(b2, t)).sqrt() / (1.0 - f64::powi(b1, t)) * m / (v.sqrt() + eps);
                 }
-                w
-            });
-            let optimizer = Optimizer::Adam { lr, beta1: b1, beta2: b2, eps, form, weight_decay: decay };
-            assert_close(&follow(optimizer), wanted);
-        }
-    }
-
-    #[test]
-    fn momentum_follows_its_definition() {
-        for (momentum, nesterov, decay) in [(0.0, false, 0.0), (0.9, false, 0.01), (0.9, true, 0.0)] {
-            let wanted = [2.0, -3.0].map(|start: f64| {
-                let (mut w, mut v) = (start, 0.0);
-                for _ in 0..5 {
-                    let g = w - 1.0 + decay * w;
-                    v = momentum * v + g;
-                    w -= 0.1 * if nesterov { g + momentum * v } else { v };
-                }
-                w
-            });
-            assert_close(&follow(Optimizer::Sgd { lr: 0.1, momentum, nesterov, weight_decay: decay }), wanted);
-        }
-    }
-
-    #[test]
-    fn rmsprop_follows_its_definition() {
-        let wanted = [2.0, -3.0].map(|start: f64| {
-            let (mut w, mut s, mut v) = (start, 0.0, 0.0);
-            for _ in 0..5 {
-                let g = w - 1.0;
-                s = 0.9 * s + 0.1 * g * g;
-                v = 0.5 * v + g / (s + 1e-3_f64).sqrt();
-                w -= 0.01 * v;
-            }
-            w
-        });
-        let optimizer = Optimizer::RmsProp { lr: 0.01, decay: 0.9, eps: 1e-3, momentum: 0.5, centered: false };
-        assert_close(&follow(optimizer), wanted);
-    }
-
-    #[test]
-    fn moments_that_no_gradient_feeds_end_at_zero_and_never_linger_as_denormals() {
-        for optimizer in [Optimizer::adam(0.01), Optimizer::sgd(0.01, 0.9)] {
-            let mut updater = Updater::new(optimizer);
-            let mut w: Tensor<(usize,), f32, Cpu> = Cpu::default().tensor_from_vec(vec![1.0; 40], (40,));
-            for step in 0..1500 {
-                let mut gradients = Grads::leaky();
-                let g = gradients.get_or_alloc_mut(&w).unwrap();
-                if step == 0 {
-                    g.iter_mut().enumerate().for_each(|(i, g)| *g = 0.7_f32.powi(i as i32));
-                }
-                updater.advance(1.0);
-                updater.update(&mut w, &mut gradients).unwrap();
-                let moment = updater.moments[0].get_or_alloc_mut(&w).unwrap();
-                assert!(moment.iter().all(|m| !m.is_subnormal()), "{step}");
-            }
-            assert!(updater.moments[0].get_or_alloc_mut(&w).unwrap().iter().all(|m| *m == 0.0));
-        }
+                w as f32
+            })
+            .collect();
+        let form = EpsilonForm::Hat;
+        assert_close(&ours(Optimizer::Adam { lr: 0.05, beta1: b1, beta2: b2, eps, form, weight_decay: 0.0 }), &wanted);
     }
 }

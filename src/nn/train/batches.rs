@@ -4,21 +4,22 @@ use super::config::{Length, TrainConfig};
 use crate::nn::examples::Examples;
 use crate::nn::random::Stream;
 
-/// The rows of one update after another; each epoch visits every row once in an order of its own.
+/// The rows of each update; each epoch visits every row once in an order of its own.
+#[derive(Debug)]
 pub(super) struct Batches {
     seed: u64,
     rows: usize,
     batch: usize,
-    step: u64,
     total: u64,
-    order: Vec<usize>,
+    /// The order of the epoch that was last asked about.
+    order: Option<(u64, Vec<usize>)>,
 }
 
 impl Batches {
     /// The batches of a training on `data`, which has rows.
     pub(super) fn new(config: &TrainConfig, data: &Examples) -> Self {
-        let mut batches =
-            Self { seed: config.seed, rows: data.rows(), batch: config.batch, step: 0, total: 0, order: Vec::new() };
+        let (seed, rows, batch) = (config.seed, data.rows(), config.batch);
+        let mut batches = Self { seed, rows, batch, total: 0, order: None };
         batches.total = match config.length {
             Length::Epochs(epochs) => epochs.saturating_mul(batches.per_epoch()),
             Length::Steps(steps) => steps,
@@ -35,22 +36,18 @@ impl Batches {
     pub(super) fn total(&self) -> u64 {
         self.total
     }
-}
 
-impl Iterator for Batches {
-    type Item = Vec<usize>;
-
-    fn next(&mut self) -> Option<Vec<usize>> {
-        if self.step == self.total {
-            return None;
-        }
-        let (epoch, within) = (self.step / self.per_epoch(), (self.step % self.per_epoch()) as usize);
-        if within == 0 {
-            self.order = Stream::new(self.seed, "train/shuffle", &[epoch]).permutation(self.rows);
-        }
-        self.step += 1;
+    /// The rows of update `step`, from 0.
+    pub(super) fn rows(&mut self, step: u64) -> Vec<usize> {
+        let (epoch, within) = (step / self.per_epoch(), (step % self.per_epoch()) as usize);
+        let order = match self.order.take() {
+            Some((of, order)) if of == epoch => order,
+            _ => Stream::new(self.seed, "train/shuffle", &[epoch]).permutation(self.rows),
+        };
         let first = within * self.batch;
-        Some(self.order[first..(first + self.batch).min(self.rows)].to_vec())
+        let rows = order[first..(first + self.batch).min(self.rows)].to_vec();
+        self.order = Some((epoch, order));
+        rows
     }
 }
 
@@ -67,12 +64,13 @@ mod tests {
     fn the_published_training_has_834_batches_an_epoch_and_the_last_has_20_rows() {
         let all = batches(50_000, 60, Length::Epochs(60));
         assert_eq!((all.per_epoch(), all.total()), (834, 50_040));
-        assert_eq!(batches(50_000, 60, Length::Epochs(1)).last().map(|rows| rows.len()), Some(20));
+        assert_eq!(batches(50_000, 60, Length::Epochs(1)).rows(833).len(), 20);
     }
 
     #[test]
     fn an_epoch_visits_every_row_once_and_the_next_in_another_order() {
-        let all: Vec<Vec<usize>> = batches(10, 4, Length::Steps(7)).collect();
+        let mut batches = batches(10, 4, Length::Steps(7));
+        let all: Vec<Vec<usize>> = (0..batches.total()).map(|step| batches.rows(step)).collect();
         assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2, 4, 4, 2, 4]);
         let (mut first, mut second) = (all[..3].concat(), all[3..6].concat());
         assert_ne!(first, second);
@@ -80,5 +78,6 @@ mod tests {
         second.sort_unstable();
         assert_eq!(first, (0..10).collect::<Vec<_>>());
         assert_eq!(second, first);
+        assert_eq!(batches.rows(2), all[2], "in whatever order they are asked for");
     }
 }

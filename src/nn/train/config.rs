@@ -1,6 +1,7 @@
 //! How to train: length, optimiser, schedule, loss and regularisation.
 
 use super::augment::Augment;
+use super::bit_errors::BitErrors;
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +149,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// The update rule.
     pub optimizer: Optimizer,
+    /// Updates over which the learning rate rises linearly to its full height; the schedule begins after them.
+    pub warmup: u64,
     /// The learning rate over time.
     pub schedule: Schedule,
     /// What to make small.
@@ -172,6 +175,21 @@ pub struct TrainConfig {
     /// Probability that a unit of layer 0 (the input) to `depth` crashes to exactly 0, redrawn for each row and update,
     /// survivors not being rescaled; empty for none.
     pub crash: Vec<f64>,
+    /// Random errors in the bits of the weights that gradients are taken at.
+    pub bit_errors: Option<BitErrors>,
+    /// Updates after which the weights are kept beside the last ones; 0 is before the first.
+    pub snapshot: u64,
+}
+
+impl TrainConfig {
+    /// What the learning rate is multiplied by at update `step` (from 0) of `total`.
+    #[must_use]
+    pub fn lr_factor(&self, step: u64, total: u64) -> f64 {
+        if step < self.warmup {
+            return (step + 1) as f64 / self.warmup as f64;
+        }
+        self.schedule.factor(step - self.warmup, total.saturating_sub(self.warmup))
+    }
 }
 
 impl Default for TrainConfig {
@@ -180,6 +198,7 @@ impl Default for TrainConfig {
             length: Length::Epochs(1),
             batch: 64,
             optimizer: Optimizer::adam(1e-3),
+            warmup: 0,
             schedule: Schedule::Constant,
             loss: Loss::CrossEntropy,
             label_smoothing: 0.0,
@@ -191,6 +210,8 @@ impl Default for TrainConfig {
             augment: None,
             adversarial_share: 0.0,
             crash: Vec::new(),
+            bit_errors: None,
+            snapshot: 0,
         }
     }
 }
@@ -210,5 +231,15 @@ mod tests {
         assert!((cosine.factor(0, 10) - 1.0).abs() < 1e-12);
         assert!((cosine.factor(5, 10) - 0.6).abs() < 1e-12);
         assert!((cosine.factor(10, 10) - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_rate_rises_linearly_and_then_follows_its_schedule() {
+        let schedule = Schedule::Cosine { floor: 0.0 };
+        let config = TrainConfig { warmup: 4, schedule: schedule.clone(), ..TrainConfig::default() };
+        let factors: Vec<f64> = (0..14).map(|step| config.lr_factor(step, 14)).collect();
+        assert_eq!(factors[..5], [0.25, 0.5, 0.75, 1.0, 1.0]);
+        assert_eq!(factors[4..], (0..10).map(|step| schedule.factor(step, 10)).collect::<Vec<_>>());
+        assert!((factors[9] - 0.5).abs() < 1e-12);
     }
 }

@@ -1,116 +1,306 @@
-//! The state of a training between two updates.
+//! A training under way. Between two updates it can be put down as a [`State`] and taken up again, with the same bits after.
 
+use duress_network::Weights;
+
+use super::batches::Batches;
+use super::bit_errors::Disturbed;
 use super::crashing::crashing;
-use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, Trained, score};
+use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, TrainHooks, Trained, fit, score};
 use crate::nn::classifier::Classifier;
 use crate::nn::examples::Examples;
 use crate::nn::executor::argmax;
 use crate::nn::mask::Mask;
-use duress_network::Weights;
-
-use crate::nn::tape::{Batch, Learner};
+use crate::nn::tape::{Batch, Learner, Seen};
 
 /// What was seen of the batches since the last evaluation.
-#[derive(Default)]
-struct Running {
-    rows: f64,
-    loss: f64,
-    correct: f64,
-    lr: f64,
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Running {
+    /// Rows, counted once for each update that saw them.
+    pub rows: f64,
+    /// The sum of their losses.
+    pub loss: f64,
+    /// Those whose label was the largest output.
+    pub correct: f64,
+    /// The last learning rate.
+    pub lr: f64,
 }
 
-/// The best weights so far.
-struct Best {
-    loss: f64,
-    update: u64,
-    weights: Weights,
+/// The weights of the smallest validation loss so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    /// The loss.
+    pub loss: f64,
+    /// Updates made before it was measured.
+    pub update: u64,
     /// Evaluations since.
-    waited: u64,
+    pub waited: u64,
+    /// The weights.
+    pub weights: Weights,
+}
+
+/// How far a training is, but for what it learned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Course {
+    /// Updates made.
+    pub updates: u64,
+    /// Whether it ended before its length.
+    pub stopped: bool,
+    /// What was seen since the last evaluation.
+    pub running: Running,
+    /// The learning curve so far.
+    pub curve: Vec<CurvePoint>,
+    /// With early stopping, the best weights so far.
+    pub best: Option<Best>,
+    /// The weights after the configured number of updates, once so many are made.
+    pub snapshot: Option<Weights>,
+}
+
+/// All that a training needs to go on, beside its configuration, data, and what it started from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// How far it is.
+    pub course: Course,
+    /// The weights now, running statistics among them.
+    pub weights: Weights,
+    /// The optimiser's moments, each by parameter; empty for buffers.
+    pub moments: Vec<Vec<Vec<f32>>>,
 }
 
 /// A training under way.
-pub(super) struct Course<'a> {
+#[derive(Debug)]
+pub struct Training<'a> {
     config: &'a TrainConfig,
     data: &'a Examples,
     validation: Option<&'a Examples>,
-    perturb: Option<&'a Perturb<'a>>,
+    perturb: Option<AsPerturb<'a>>,
+    batches: Batches,
+    /// The weights that it started from, masked.
+    initial: Weights,
     learner: Learner,
-    curve: Vec<CurvePoint>,
-    running: Running,
-    best: Option<Best>,
-    per_epoch: u64,
+    course: Course,
+    /// What attacks see of the weights; made when the first comes.
+    classifier: Option<Classifier>,
+    disturbed: Option<Disturbed>,
 }
 
-impl<'a> Course<'a> {
-    /// A training that is about to begin.
-    pub(super) fn new(
+/// An attack, which has nothing to show.
+struct AsPerturb<'a>(&'a Perturb<'a>);
+
+impl std::fmt::Debug for AsPerturb<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Perturb")
+    }
+}
+
+/// What an update learns from.
+struct Shown {
+    x: Vec<f32>,
+    targets: Vec<f32>,
+    row_weights: Vec<f32>,
+}
+
+impl<'a> Training<'a> {
+    /// A training that is about to begin, as [`train`](super::train) says.
+    ///
+    /// # Errors
+    /// Where data, mask and network do not fit together.
+    pub fn new(
         config: &'a TrainConfig,
         (start, mask): (Weights, Option<&Mask>),
         (data, validation): (&'a Examples, Option<&'a Examples>),
         perturb: Option<&'a Perturb<'a>>,
-        per_epoch: u64,
     ) -> Result<Self, TrainError> {
+        fit(config, &start, data, perturb.is_some())?;
+        if let Some(validation) = validation {
+            fit(config, &start, validation, true)?;
+        } else if config.early_stopping.is_some() {
+            return Err(TrainError::Unfit(
+                "early stopping needs validation rows; hold some back with `validation` in the data section".into(),
+            ));
+        }
         let network = crashing(start.network(), &config.crash)?;
         let learner = Learner::new(start, &network, mask, config)?;
-        let (curve, running) = (Vec::new(), Running::default());
-        Ok(Self { config, data, validation, perturb, learner, curve, running, best: None, per_epoch })
+        let initial = learner.weights().clone();
+        let disturbed = config.bit_errors.as_ref().map(|errors| Disturbed::new(errors.clone(), config.seed, mask));
+        Ok(Self {
+            config,
+            data,
+            validation,
+            perturb: perturb.filter(|_| config.adversarial_share > 0.0).map(AsPerturb),
+            batches: Batches::new(config, data),
+            initial,
+            learner,
+            course: Course::default(),
+            classifier: None,
+            disturbed,
+        })
     }
 
-    /// What came of it after `updates` updates.
-    pub(super) fn finish(self, updates: u64) -> Trained {
-        let initial = self.learner.start().clone();
-        let (weights, taken_at) = match self.best {
-            Some(best) => (best.weights, best.update),
-            None => (self.learner.weights(), updates),
-        };
-        Trained { weights, initial, curve: self.curve, updates, taken_at }
+    /// Updates that it makes unless it stops early.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.batches.total()
     }
 
-    /// Update number `step`, from 0, on `rows` of the data.
-    pub(super) fn update(&mut self, step: u64, total: u64, rows: &[usize]) -> Result<(), TrainError> {
-        let mut own = self.data.select(rows);
-        if let Some(augment) = self.config.augment {
-            for (x, row) in own.x.chunks_exact_mut(self.data.features).zip(rows) {
-                augment.apply(self.config.seed, step / self.per_epoch, *row, x);
+    /// Updates made.
+    #[must_use]
+    pub fn updates(&self) -> u64 {
+        self.course.updates
+    }
+
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.course.stopped || self.course.updates >= self.total()
+    }
+
+    /// Goes on until `until` updates are made, or the end.
+    ///
+    /// # Errors
+    /// Where the loss stops being finite, or the hooks cancel.
+    pub fn advance(&mut self, until: u64, hooks: &mut dyn TrainHooks) -> Result<(), TrainError> {
+        if self.course.updates == 0 {
+            self.evaluate()?;
+        }
+        let every = self.config.evaluate_every.unwrap_or(self.batches.per_epoch()).max(1);
+        while !self.is_over() && self.course.updates < until {
+            if hooks.cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            self.update()?;
+            let updates = self.course.updates;
+            hooks.progress(updates, self.total());
+            if updates.is_multiple_of(every) || updates == self.total() {
+                self.course.stopped = self.evaluate()?;
             }
         }
-        let outputs = self.learner.start().network().output_len();
-        let mut targets = targets(&own, outputs, self.config.label_smoothing);
-        let share = self.config.adversarial_share as f32;
-        let mut x = own.x.clone();
+        Ok(())
+    }
+
+    /// Where it is now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State {
+            course: self.course.clone(),
+            weights: self.learner.weights().clone(),
+            moments: self.learner.moments().to_vec(),
+        }
+    }
+
+    /// Goes to where a training of the same configuration was.
+    ///
+    /// # Errors
+    /// Where the state belongs to another network or optimiser; then nothing changes.
+    pub fn resume(&mut self, state: State) -> Result<(), TrainError> {
+        let State { course, weights, moments } = state;
+        if !self.learner.resume(course.updates, weights, moments) {
+            return Err(TrainError::Unfit("the state is that of another training; run `duress cache gc`".into()));
+        }
+        self.course = course;
+        Ok(())
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn finish(self) -> Trained {
+        let Course { updates, curve, best, snapshot, .. } = self.course;
+        let last = self.learner.weights();
+        let snapshot = match (self.config.snapshot, snapshot) {
+            (0, _) => self.initial.clone(),
+            (_, Some(taken)) => taken,
+            (_, None) => last.clone(),
+        };
+        let (weights, taken_at) = match best {
+            Some(best) => (best.weights, best.update),
+            None => (last.clone(), updates),
+        };
+        Trained { weights, initial: self.initial, snapshot, curve, updates, taken_at }
+    }
+
+    /// Makes the next update.
+    fn update(&mut self) -> Result<(), TrainError> {
+        let update = self.course.updates;
+        let rows = self.batches.rows(update);
+        let mut own = self.data.select(&rows);
+        if let Some(augment) = self.config.augment {
+            let epoch = update / self.batches.per_epoch();
+            for (x, row) in own.x.chunks_exact_mut(self.data.features).zip(&rows) {
+                augment.apply(self.config.seed, epoch, *row, x);
+            }
+        }
+        let shown = self.shown(&mut own, &rows)?;
+        let Shown { x, targets, row_weights } = &shown;
+        let mut seen = self.look(Batch { x, targets, row_weights, update })?;
+        if !seen.loss.is_finite() {
+            return Err(TrainError::Diverged { update });
+        }
+        let factor = self.config.lr_factor(update, self.total());
+        self.learner.update(&mut seen, factor);
+        let outputs = self.initial.network().output_len();
+        let running = &mut self.course.running;
+        running.rows += rows.len() as f64;
+        running.loss += f64::from(seen.loss) * rows.len() as f64;
+        running.correct += correct(&seen.logits[..rows.len() * outputs], &own.labels, outputs) as f64;
+        running.lr = factor * self.config.optimizer.lr();
+        self.course.updates += 1;
+        if self.course.updates == self.config.snapshot {
+            self.course.snapshot = Some(self.learner.weights().clone());
+        }
+        Ok(())
+    }
+
+    /// What is learned from the rows `rows`, whose features and labels are `own`: they, and behind them what an attack makes
+    /// of them. Takes the features out of `own`.
+    fn shown(&mut self, own: &mut Examples, rows: &[usize]) -> Result<Shown, TrainError> {
+        let mut targets = targets(own, self.initial.network().output_len(), self.config.label_smoothing);
         let mut row_weights = vec![1.0 / rows.len() as f32; rows.len()];
-        if let (true, Some(perturb)) = (share > 0.0, self.perturb) {
-            let classifier = Classifier::new(self.learner.weights());
-            let clean = CleanBatch { x: &own.x, labels: &own.labels, rows, update: step };
-            let perturbed = perturb(&classifier, &clean).map_err(TrainError::Unfit)?;
+        let mut x = std::mem::take(&mut own.x);
+        if let Some(AsPerturb(perturb)) = &self.perturb {
+            let weights = self.learner.weights();
+            match &mut self.classifier {
+                Some(classifier) => classifier.set(weights),
+                None => self.classifier = Some(Classifier::new(weights.clone())),
+            }
+            let clean = CleanBatch { x: &x, labels: &own.labels, rows, update: self.course.updates };
+            let perturbed = match &self.classifier {
+                Some(classifier) => perturb(classifier, &clean).map_err(TrainError::Unfit)?,
+                None => Vec::new(),
+            };
             if perturbed.len() != x.len() {
                 return Err(TrainError::Unfit(
                     "the attack gave another number of features back; fix the attack".into(),
                 ));
             }
+            let share = self.config.adversarial_share as f32;
             x.extend(perturbed);
             targets.extend_from_within(..);
             row_weights.fill((1.0 - share) / rows.len() as f32);
-            row_weights.extend(vec![share / rows.len() as f32; rows.len()]);
+            row_weights.resize(2 * rows.len(), share / rows.len() as f32);
         }
-        let factor = self.config.schedule.factor(step, total);
-        let batch = Batch { x, targets: &targets, row_weights: &row_weights, update: step };
-        let seen = self.learner.step(batch, factor)?;
-        if !seen.loss.is_finite() {
-            return Err(TrainError::Diverged { update: step });
+        Ok(Shown { x, targets, row_weights })
+    }
+
+    /// The loss of the batch and its gradient: at the weights, at weights with bit errors, or a mean of both.
+    fn look(&mut self, batch: Batch<'_>) -> Result<Seen, TrainError> {
+        let weights = self.learner.weights();
+        let Some(disturbed) = &mut self.disturbed else { return Ok(self.learner.look(weights, batch)?) };
+        let share = disturbed.share();
+        let faulty = self.learner.look(disturbed.of(weights, batch.update), batch)?;
+        if share >= 1.0 {
+            return Ok(faulty);
         }
-        self.running.rows += rows.len() as f64;
-        self.running.loss += f64::from(seen.loss) * rows.len() as f64;
-        self.running.correct += correct(&seen.logits[..rows.len() * outputs], &own.labels, outputs) as f64;
-        self.running.lr = factor * self.config.optimizer.lr();
-        Ok(())
+        let mut seen = self.learner.look(weights, batch)?;
+        seen.mix(&faulty, share as f32);
+        Ok(seen)
     }
 
     /// Adds points to the curve, and says whether it is time to stop.
-    pub(super) fn evaluate(&mut self, update: u64) -> Result<bool, TrainError> {
-        let epoch = update as f64 / self.per_epoch as f64;
-        let mut point = |split, metric, value| self.curve.push(CurvePoint { update, epoch, split, metric, value });
-        let running = std::mem::take(&mut self.running);
+    fn evaluate(&mut self) -> Result<bool, TrainError> {
+        let Course { updates: update, running, curve, best, .. } = &mut self.course;
+        let update = *update;
+        let epoch = update as f64 / self.batches.per_epoch() as f64;
+        let mut point = |split, metric, value| curve.push(CurvePoint { update, epoch, split, metric, value });
+        let running = std::mem::take(running);
         if running.rows > 0.0 {
             point("train", "loss", running.loss / running.rows);
             if self.data.targets.is_none() {
@@ -120,7 +310,7 @@ impl<'a> Course<'a> {
         }
         let Some(validation) = self.validation else { return Ok(false) };
         let weights = self.learner.weights();
-        let (loss, accuracy) = score(&weights, validation, self.config.loss)?;
+        let (loss, accuracy) = score(weights, validation, self.config.loss)?;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { update });
         }
@@ -129,13 +319,13 @@ impl<'a> Course<'a> {
             point("validation", "accuracy", accuracy);
         }
         let Some(stopping) = self.config.early_stopping else { return Ok(false) };
-        match &mut self.best {
+        match best {
             Some(best) if loss >= best.loss - stopping.min_delta => {
                 best.waited += 1;
                 Ok(best.waited >= stopping.patience)
             }
             _ => {
-                self.best = Some(Best { loss, update, weights, waited: 0 });
+                *best = Some(Best { loss, update, waited: 0, weights: weights.clone() });
                 Ok(false)
             }
         }
@@ -149,7 +339,7 @@ pub(super) fn targets(data: &Examples, outputs: usize, smoothing: f64) -> Vec<f3
     }
     let off = (smoothing / outputs as f64) as f32;
     let on = (1.0 - smoothing + smoothing / outputs as f64) as f32;
-    let mut out = vec![off; data.rows() * outputs];
+    let mut out = vec![off; data.labels.len() * outputs];
     for (row, &label) in data.labels.iter().enumerate() {
         out[row * outputs + label as usize] = on;
     }

@@ -5,6 +5,7 @@
 
 mod augment;
 mod batches;
+mod bit_errors;
 mod config;
 mod course;
 mod crashing;
@@ -14,9 +15,10 @@ use duress_network::executor::{Executor, ExecutorError, Options};
 use thiserror::Error;
 
 pub use self::augment::Augment;
-use self::batches::Batches;
+pub use self::bit_errors::{BitErrors, Word};
 pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Schedule, TrainConfig};
-use self::course::{Course, correct, targets};
+pub use self::course::{Best, Course, Running, State, Training};
+use self::course::{correct, targets};
 use super::classifier::Classifier;
 use super::examples::Examples;
 use super::mask::{Mask, MaskError};
@@ -82,6 +84,8 @@ pub struct Trained {
     pub weights: Weights,
     /// The weights that training started from, masked.
     pub initial: Weights,
+    /// The weights after [`TrainConfig::snapshot`] updates, or the last ones of a training that was shorter.
+    pub snapshot: Weights,
     /// The learning curve.
     pub curve: Vec<CurvePoint>,
     /// Updates made.
@@ -131,28 +135,9 @@ pub fn train(
     perturb: Option<&Perturb<'_>>,
     hooks: &mut dyn TrainHooks,
 ) -> Result<Trained, TrainError> {
-    fit(config, &start, data, perturb.is_some())?;
-    if let Some(validation) = validation {
-        fit(config, &start, validation, true)?;
-    }
-    let batches = Batches::new(config, data);
-    let (total, per_epoch) = (batches.total(), batches.per_epoch());
-    let mut course = Course::new(config, (start, mask), (data, validation), perturb, per_epoch)?;
-    course.evaluate(0)?;
-    let every = config.evaluate_every.unwrap_or(per_epoch).max(1);
-    let mut updates = 0;
-    for rows in batches {
-        if hooks.cancelled() {
-            return Err(TrainError::Cancelled);
-        }
-        course.update(updates, total, &rows)?;
-        updates += 1;
-        hooks.progress(updates, total);
-        if (updates % every == 0 || updates == total) && course.evaluate(updates)? {
-            break;
-        }
-    }
-    Ok(course.finish(updates))
+    let mut training = Training::new(config, (start, mask), (data, validation), perturb)?;
+    training.advance(u64::MAX, hooks)?;
+    Ok(training.finish())
 }
 
 /// Runs `work` in a rayon pool of one thread, so that several trainings share the processor without waiting for each other.

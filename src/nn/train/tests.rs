@@ -189,6 +189,77 @@ fn where_a_whole_layer_crashes_only_what_follows_it_learns() {
     assert_ne!(trained.weights.tensors()[3], trained.initial.tensors()[3]);
 }
 
+#[test]
+fn the_snapshot_holds_the_weights_of_its_update() {
+    let data = blobs(100, 4, 9);
+    let begin = start(4, &[6], Activation::Tanh);
+    let with = |steps, snapshot| {
+        run(&TrainConfig { snapshot, ..config(steps, Optimizer::adam(0.01)) }, begin.clone(), None, &data)
+    };
+    let whole = with(12, 0);
+    assert_eq!(whole.snapshot, whole.initial);
+    for update in [1, 7, 12] {
+        assert_eq!(with(12, update).snapshot, with(update, 0).weights);
+        assert_eq!(with(12, update).weights, whole.weights);
+    }
+    assert_eq!(with(5, 7).snapshot, with(5, 0).weights, "a shorter training gives its last weights");
+}
+
+#[test]
+fn dropped_weights_have_no_moments_and_no_gradients_whatever_disturbs_them() {
+    let data = blobs(100, 6, 3);
+    let begin = start(6, &[8], Activation::relu());
+    let mask = half(begin.network());
+    let errors = BitErrors { rate: 0.1, word: Word::Int8, bits: (0..8).collect(), share: 0.5 };
+    for optimizer in [Optimizer::adam(0.01), Optimizer::sgd(0.1, 0.9)] {
+        let config = TrainConfig { l1: 1e-3, l2: 1e-3, bit_errors: Some(errors.clone()), ..config(30, optimizer) };
+        let mut training = Training::new(&config, (begin.clone(), Some(&mask)), (&data, None), None).unwrap();
+        training.advance(20, &mut NoHooks).unwrap();
+        let state = training.state();
+        for moment in &state.moments {
+            for (layer, masks) in mask.tensors.iter().enumerate() {
+                let values = moment[2 * layer].iter().zip(&state.weights.tensors()[2 * layer].values);
+                for ((moment, weight), keep) in values.zip(&masks.keep) {
+                    assert_eq!((moment.to_bits() != 0, weight.to_bits() != 0), (*keep, *keep), "{optimizer:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_with_bit_errors_is_that_at_the_weights_read_back() {
+    let data = blobs(20, 4, 1);
+    let begin = start(4, &[5], Activation::Tanh);
+    // The sign bit of every 8-bit weight is inverted in every update, so that what is read back is known.
+    let errors = |share| BitErrors { rate: 1.0, word: Word::Int8, bits: vec![7], share };
+    let mut read = begin.clone();
+    for (values, parameter) in read.values_mut().zip(begin.network().parameters()) {
+        if parameter.role == duress_network::op::Role::Weight {
+            let step = values.iter().fold(0.0_f32, |most, value| most.max(value.abs())) / 127.0;
+            for value in values {
+                let word = (*value / step).round_ties_even();
+                *value = step * if word < 0.0 { word + 128.0 } else { word - 128.0 };
+            }
+        }
+    }
+    let plain = config(1, Optimizer::sgd(1.0, 0.0));
+    let moved = |bit_errors: Option<BitErrors>, start: &Weights| {
+        let trained = run(&TrainConfig { bit_errors, ..plain.clone() }, start.clone(), None, &data);
+        let pairs = trained.weights.tensors().iter().zip(start.tensors());
+        pairs
+            .flat_map(|(a, b)| a.values.iter().zip(&b.values).map(|(a, b)| a - b).collect::<Vec<_>>())
+            .collect::<Vec<f32>>()
+    };
+    let (clean, faulty) = (moved(None, &begin), moved(None, &read));
+    for share in [1.0, 0.25] {
+        for ((found, clean), faulty) in moved(Some(errors(share)), &begin).iter().zip(&clean).zip(&faulty) {
+            let wanted = (1.0 - share as f32) * clean + share as f32 * faulty;
+            assert!((found - wanted).abs() < 1e-4, "{share}: {found} {wanted}");
+        }
+    }
+}
+
 /// Cancels after seven updates.
 struct Stop(u64);
 impl TrainHooks for Stop {
@@ -214,6 +285,9 @@ fn misfits_are_explained_and_divergence_and_cancellation_are_reported() {
     assert!(unfit(&TrainConfig { crash: vec![0.1], ..plain.clone() }, &data).contains("crash has 1"));
     assert!(unfit(&TrainConfig { adversarial_share: 0.5, ..plain.clone() }, &data).contains("needs an attack"));
     assert!(unfit(&plain, &Examples { labels: vec![7; 20], ..data.clone() }).contains("label 7"));
+    let patient = EarlyStopping { patience: 1, min_delta: 0.0 };
+    let stopping = TrainConfig { early_stopping: Some(patient), ..plain.clone() };
+    assert!(unfit(&stopping, &data).contains("early stopping needs validation rows"));
     let wild = config(50, Optimizer::sgd(1e30, 0.0));
     assert!(matches!(attempt(&wild, &data, &mut NoHooks), TrainError::Diverged { .. }));
     assert_eq!(attempt(&plain, &data, &mut Stop(0)), TrainError::Cancelled);

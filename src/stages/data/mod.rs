@@ -48,13 +48,15 @@ impl Stage for Data {
             classes: config.classes(),
             regression: config.task() != Task::Classification,
             rows,
+            validation: false,
         };
         let recipes = |artifact: &'static str, known: DataFact| Fact {
             known: Some(Arc::new(known)),
             ..table_fact(artifact, COLUMNS)
         };
-        let mut facts =
-            vec![OutputFact { name: "training", fact: recipes("dataset", fact(config.rows(SplitName::Train))) }];
+        let validation = config.has(SplitName::Validation);
+        let training = DataFact { validation, ..fact(config.rows(SplitName::Train)) };
+        let mut facts = vec![OutputFact { name: "training", fact: recipes("dataset", training) }];
         for split in SplitName::ALL.into_iter().filter(|&split| config.has(split)) {
             facts.push(OutputFact { name: split.name(), fact: recipes("split", fact(config.rows(split))) });
         }

@@ -18,8 +18,17 @@ const CURVE: &[(&str, bool)] =
 /// The facts of a training's outputs; pushes what is wrong.
 pub(super) fn infer(train: &Train, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
     check_length(train, cx);
+    check_snapshot(train, cx);
+    check_bits(train, cx);
     check_clip(train, cx);
-    let data = cx.inputs.slot(train.data.slot).and_then(|fact| fact.detail::<DataFact>()).cloned().unwrap_or_default();
+    let known = cx.inputs.slot(train.data.slot).and_then(|fact| fact.detail::<DataFact>());
+    if train.early_stopping.is_some() && known.is_some_and(|data| !data.validation) {
+        let span = cx.span_of("early_stopping");
+        let message = "`early_stopping` looks at validation rows, and `data` holds none back";
+        let fault = Fault::new("no-validation", span, message, "nothing to stop by");
+        cx.faults.push(fault.help("add `validation = { share = 0.1 }` to the data section"));
+    }
+    let data = known.cloned().unwrap_or_default();
     check_task(train, &data, cx);
     check_augment(train, &data, cx);
     let network = match (data.features, data.classes) {
@@ -37,6 +46,8 @@ pub(super) fn infer(train: &Train, cx: &mut InferContext<'_>) -> Vec<OutputFact>
     vec![
         OutputFact { name: "weights", fact: tensors("weights", network.as_ref()) },
         OutputFact { name: "initial", fact: tensors("weights", network.as_ref()) },
+        OutputFact { name: "snapshot", fact: tensors("weights", network.as_ref()) },
+        OutputFact { name: "rewind", fact: tensors("weights", network.as_ref()) },
         OutputFact { name: "curve", fact: Fact { metrics, ..table_fact("table", CURVE) } },
     ]
 }
@@ -55,6 +66,21 @@ fn check_length(train: &Train, cx: &mut InferContext<'_>) {
     };
     cx.faults
         .push(Fault::new("one-length", span, message, label).help("write `epochs = 10` or `steps = 5_000`, not both"));
+}
+
+fn check_snapshot(train: &Train, cx: &mut InferContext<'_>) {
+    let Some(steps) = train.steps.filter(|steps| steps.0 < train.snapshot) else { return };
+    let message = format!("`snapshot` is after {} updates, and there are {}", train.snapshot, steps.0);
+    let fault = Fault::new("wrong-range", cx.span_of("snapshot"), message, "never reached");
+    cx.faults.push(fault.help("take it earlier, or train for longer"));
+}
+
+fn check_bits(train: &Train, cx: &mut InferContext<'_>) {
+    let Some(keys) = &train.bit_errors else { return };
+    let Some(bit) = keys.bits.iter().find(|bit| **bit >= keys.width()) else { return };
+    let message = format!("`bit_errors.bits` names bit {bit} of words of {} bits", keys.width());
+    let fault = Fault::new("wrong-range", cx.span_of("bit_errors.bits"), message, "no such bit");
+    cx.faults.push(fault.help(format!("bits are from 0, the least significant, to {}", keys.width() - 1)));
 }
 
 fn check_clip(train: &Train, cx: &mut InferContext<'_>) {

@@ -1,38 +1,42 @@
 //! `train`: weights fitted to data by gradient descent, with the weights they started from and the course they took.
 
+mod checkpoint;
 mod config;
+mod disturb;
 mod facts;
+mod optimizer;
 
 use duress_cache::{Artifact, ColumnSpec, Table, TableBuilder, TableError, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 
-pub use config::{
-    Adam, AdamW, Adversarial, Augment, Cosine, EarlyStopping, Form, Loss, Optimizer, RmsProp, Schedule, Sgd,
-    StepSchedule, Train,
-};
+use checkpoint::Parts;
+pub use config::{EarlyStopping, Loss, Train};
+pub use disturb::{Adversarial, Augment, BitErrors, Word};
+pub use optimizer::{Adam, AdamW, Cosine, Form, Optimizer, RmsProp, Schedule, Sgd, StepSchedule};
 
 use super::artifact::{self, DataFact};
 use super::examples::dataset;
 use crate::nn::attack::{Samples, perturb};
-use crate::nn::train::{
-    Augment as Augmentation, CleanBatch, CurvePoint, TrainError, TrainHooks, Trained, on_one_thread, train,
-};
+use crate::nn::train::{Augment as Augmentation, CleanBatch, CurvePoint, Trained, Training};
 use crate::nn::weights_table::{mask_from_table, weights_to_table};
 use crate::nn::{Classifier, Examples, Mlp, Network, Weights};
 pub(super) use facts::tensors;
 
-/// Multiply-adds of an update, forward, from which a training is worth all threads.
-const SHARED_FROM: u64 = 1 << 26;
-
 impl StageKind for Train {
     const KIND: &'static str = "train";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Fit a network to data by gradient descent";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
         OutputDoc { name: "weights", artifact: "weights", doc: "The trained weights" },
         OutputDoc { name: "initial", artifact: "weights", doc: "The weights that training started from" },
+        OutputDoc { name: "snapshot", artifact: "weights", doc: "The weights after `snapshot` updates" },
+        OutputDoc {
+            name: "rewind",
+            artifact: "weights",
+            doc: "What later rounds go back to: the snapshot, or with `start` those that training started from",
+        },
         OutputDoc { name: "curve", artifact: "table", doc: "Loss and accuracy over the updates" },
     ];
 }
@@ -61,6 +65,13 @@ impl Stage for Train {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
+        self.run_in_parts(cx, checkpoint::part_work)
+    }
+}
+
+impl Train {
+    /// Trains in parts of about so many multiply-adds.
+    fn run_in_parts(&self, cx: &RunContext<'_>, part_work: impl Fn(&Network) -> u64) -> Result<Artifact, StageError> {
         let (data, validation) = dataset(cx, &self.data)?;
         let start = self.start(cx, &data)?;
         let mask = match &self.mask {
@@ -69,20 +80,15 @@ impl Stage for Train {
         };
         let recipe = self.recipe(self.crash_rates(start.network())?, self.augmentation_of(&data)?);
         let attacked = |classifier: &Classifier, clean: &CleanBatch<'_>| self.attacked(classifier, clean);
-        let mut hooks = Hooks(cx);
-        let work_per_update = start.network().macs() * self.batch.0;
-        let work = || train(&recipe, start, mask.as_ref(), &data, validation.as_ref(), Some(&attacked), &mut hooks);
-        // Small trainings side by side share the processor best with a thread each.
-        let trained = if work_per_update < SHARED_FROM { on_one_thread(work) } else { Ok(cx.install(work)) };
-        let trained = trained.map_err(StageError::failed)?.map_err(|error| match error {
-            TrainError::Cancelled => StageError::Cancelled,
-            error => StageError::failed(error),
-        })?;
-        artifact(&trained)
+        let network = start.network().clone();
+        let update = self.work_per_update(&network, &data, validation.as_ref());
+        let work = (part_work(&network), update, network.macs() * self.batch.0.min(data.rows() as u64));
+        let training = Training::new(&recipe, (start, mask.as_ref()), (&data, validation.as_ref()), Some(&attacked));
+        let mut parts = Parts::new(cx, training.map_err(StageError::failed)?, &network, work);
+        cx.chain(&mut parts)?;
+        self.artifact(&parts.into_training().finish())
     }
-}
 
-impl Train {
     /// The weights to start from: those given, or fresh ones.
     fn start(&self, cx: &RunContext<'_>, data: &Examples) -> Result<Weights, StageError> {
         let outputs = if data.targets.is_some() { data.target_width() } else { data.classes };
@@ -118,6 +124,34 @@ impl Train {
         Ok(self.augmentation(shape))
     }
 
+    /// About how many multiply-adds an update takes, with its share of the evaluations: backward costs twice forward.
+    fn work_per_update(&self, network: &Network, data: &Examples, validation: Option<&Examples>) -> u64 {
+        let rows = self.batch.0.min(data.rows() as u64);
+        let adversarial = self.adversarial.as_ref().filter(|keys| keys.share.0 > 0.0);
+        let shown = if adversarial.is_some() { 2 } else { 1 };
+        let looks = match self.bit_errors.as_ref().and_then(BitErrors::plan) {
+            Some(errors) if errors.share < 1.0 => 2,
+            _ => 1,
+        };
+        let passes = adversarial.map_or(0, Adversarial::passes).saturating_add(3 * shown * looks);
+        let every = self.evaluate_every.map_or_else(|| (data.rows() as u64).div_ceil(self.batch.0), |every| every.0);
+        let evaluated = validation.map_or(0, |validation| validation.rows() as u64) / every.max(1);
+        network.macs().saturating_mul(rows.saturating_mul(passes).saturating_add(evaluated))
+    }
+
+    /// What a training leaves behind.
+    fn artifact(&self, trained: &Trained) -> Result<Artifact, StageError> {
+        let table = |weights| weights_to_table(weights).map_err(StageError::failed);
+        let (initial, snapshot) = (table(&trained.initial)?, table(&trained.snapshot)?);
+        Ok(Artifact::new([
+            ("weights", table(&trained.weights)?),
+            ("rewind", if self.start.is_some() { initial.clone() } else { snapshot.clone() }),
+            ("initial", initial),
+            ("snapshot", snapshot),
+            ("curve", curve(&trained.curve).map_err(StageError::failed)?),
+        ]))
+    }
+
     /// The rows of an update, perturbed.
     fn attacked(&self, classifier: &Classifier, clean: &CleanBatch<'_>) -> Result<Vec<f32>, String> {
         let Some(keys) = &self.adversarial else { return Ok(clean.x.to_vec()) };
@@ -125,28 +159,6 @@ impl Train {
         let samples = Samples { x: clean.x, labels: clean.labels, ids: &ids, draw: clean.update };
         perturb(classifier, &samples, &keys.plan(self.seed.0), keys.eps.0, None).map_err(|error| error.to_string())
     }
-}
-
-/// Lets a training speak with the run.
-struct Hooks<'a, 'b>(&'a RunContext<'b>);
-
-impl TrainHooks for Hooks<'_, '_> {
-    fn progress(&mut self, done: u64, total: u64) {
-        self.0.progress(done, total);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.0.check().is_err()
-    }
-}
-
-/// What a training leaves behind.
-fn artifact(trained: &Trained) -> Result<Artifact, StageError> {
-    Ok(Artifact::new([
-        ("weights", weights_to_table(&trained.weights).map_err(StageError::failed)?),
-        ("initial", weights_to_table(&trained.initial).map_err(StageError::failed)?),
-        ("curve", curve(&trained.curve).map_err(StageError::failed)?),
-    ]))
 }
 
 /// The learning curve, a measurement a row.

@@ -1,16 +1,16 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use duress_cache::{MemoryStore, Store as _};
+use duress_cache::{Digest, MemoryStore, Store as _};
 use duress_engine::config;
 use duress_engine::plan::{self, Plan};
 use duress_engine::run::{CancelToken, Event, Outcome, RunOptions, run};
-use duress_engine::spec::{FromSpec as _, SourceText};
+use duress_engine::spec::{FromSpec, Node, Schema, Scope, SourceText};
 use duress_engine::stage::{Kind, Registry, SourceSection};
 
 use super::*;
 use crate::host::Machine;
 use crate::nn::weights_table::{mask_from_table, weights_from_table};
-use crate::nn::{Activation, Network, Stream};
+use crate::nn::{Activation, Mask, Network, Stream};
 use crate::stages::artifact::DataFact;
 use crate::stages::examples::split_table;
 use crate::stages::model::DEFINITION;
@@ -67,8 +67,48 @@ impl Stage for Shape {
     }
 }
 
+/// A training of which each update is a part.
+#[derive(Debug)]
+struct Chopped(Train);
+
+impl FromSpec for Chopped {
+    fn schema() -> Schema {
+        Train::schema()
+    }
+
+    fn from_spec(node: &Node, scope: &mut Scope<'_>) -> Option<Self> {
+        Train::from_spec(node, scope).map(Self)
+    }
+
+    fn to_tree(&self) -> Option<Tree> {
+        self.0.to_tree()
+    }
+}
+
+impl StageKind for Chopped {
+    const KIND: &'static str = "chopped";
+    const REVISION: u32 = 1;
+    const SUMMARY: &'static str = "A training in many parts";
+    const EXAMPLE: &'static str = "";
+    const OUTPUTS: &'static [OutputDoc] = Train::OUTPUTS;
+}
+
+impl Stage for Chopped {
+    fn infer(&self, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
+        self.0.infer(cx)
+    }
+
+    fn config(&self) -> Tree {
+        self.0.config()
+    }
+
+    fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
+        self.0.run_in_parts(cx, |_| 1)
+    }
+}
+
 static REGISTRY: Registry = Registry {
-    kinds: &[Kind::of::<Train>(), Kind::of::<Prune>()],
+    kinds: &[Kind::of::<Train>(), Kind::of::<Chopped>(), Kind::of::<Prune>()],
     sources: &[SourceSection { section: "data", noun: "data set", kind: Kind::of::<Shape>() }],
     definitions: &[DEFINITION],
 };
@@ -114,8 +154,26 @@ fn what_has_no_effect_is_not_in_the_key() {
     ] {
         assert_eq!(key(same), plain, "{same}");
     }
-    for other in ["epochs = 3", "steps = 2", "epochs = 2\nseed = 4", "epochs = 2\ncrash = 0.1", "epochs = 2\nl1 = 0.1"]
-    {
+    for same in [
+        "epochs = 2\nwarmup = 0\nsnapshot = 0",
+        "epochs = 2\nbit_errors = { rate = 0.0 }",
+        "epochs = 2\nbit_errors = { rate = 0.1, share = 0.0 }",
+    ] {
+        assert_eq!(key(same), plain, "{same}");
+    }
+    let errors = |rest: &str| key(&format!("epochs = 2\nbit_errors = {{ rate = 0.1{rest} }}"));
+    assert_eq!(errors(""), errors(", word = 'int8', bits = [7, 6, 5, 4, 3, 2, 1, 0], share = 0.5"));
+    assert_ne!(errors(""), errors(", bits = [7]"));
+    for other in [
+        "epochs = 3",
+        "epochs = 2\nwarmup = 5",
+        "epochs = 2\nsnapshot = 5",
+        "epochs = 2\nbit_errors = { rate = 0.1 }",
+        "steps = 2",
+        "epochs = 2\nseed = 4",
+        "epochs = 2\ncrash = 0.1",
+        "epochs = 2\nl1 = 0.1",
+    ] {
         assert_ne!(key(other), plain, "{other}");
     }
     let fgsm = |rest: &str| key(&format!("epochs = 2\nadversarial = {{ attack = 'fgsm', eps = 0.3{rest} }}"));
@@ -166,6 +224,10 @@ fn the_plan_knows_the_network_that_will_come_out() {
 fn mistakes_are_found_before_anything_runs() {
     assert!(faults("").contains("`train` needs a length"));
     assert!(faults("epochs = 1\nsteps = 1").contains("`train` has two lengths"));
+    assert!(faults("epochs = 1\nearly_stopping = {}").contains("`data` holds none back"));
+    assert!(faults("steps = 9\nsnapshot = 10").contains("`snapshot` is after 10 updates, and there are 9"));
+    assert!(faults("steps = 9\nbit_errors = { rate = 0.1, bits = [8] }").contains("bit 8 of words of 8 bits"));
+    assert!(faults("steps = 9\nbit_errors = { rate = 0.1, bits = [32], word = 'fp32' }").contains("bit 32"));
     assert!(faults("epochs = 1\ncrash = { 'hiden.1' = 0.1 }").contains("there is no layer `hiden.1`"));
     let bad_clip = "epochs = 1\nadversarial = { attack = 'fgsm', eps = 0.1, clip = [1.0, 0.0] }";
     assert!(faults(bad_clip).contains("`adversarial.clip` is no range"));
@@ -281,4 +343,93 @@ fn weights_pruned_and_trained_again_stay_pruned_whatever_the_threads() {
         [table("again", "weights"), table("again", "curve"), table("thinner", "layers")].map(|table| table.digest())
     });
     assert_eq!(digests[0], digests[1]);
+}
+
+/// The tables of section `t` after a run that is asked to stop when part `stop` is done, and what parts it had.
+fn run_until(plan: &Plan, store: &MemoryStore, stop: Option<usize>) -> (Option<Vec<Digest>>, Vec<(usize, bool)>) {
+    let (cancel, parts) = (CancelToken::new(), Mutex::new(Vec::new()));
+    let sink = |event: Event| {
+        if let Event::Part { index, cached, .. } = event {
+            parts.lock().expect("nobody panics").push((index, cached));
+            if Some(index) == stop && !cached {
+                cancel.request();
+            }
+        }
+    };
+    let options = RunOptions { threads: 2, ..RunOptions::default() };
+    let outcome = run(plan, store, &Machine::new(Some("test".into())), &options, &sink, &cancel).expect("kept");
+    let at = plan.instances.iter().position(|instance| instance.section == "t").expect("there");
+    let tables = outcome.entries[at].as_ref().map(|entry| entry.tables.values().map(|table| table.digest).collect());
+    (tables, parts.into_inner().expect("nobody panics"))
+}
+
+#[test]
+fn a_training_stopped_after_any_part_goes_on_to_the_same_tables() {
+    let keys = "steps = 6\nbatch = 50\nevaluate_every = 2\nsnapshot = 3\nwarmup = 2\nbit_errors = { rate = 0.01 }
+        adversarial = { attack = 'pgd', eps = 0.1, steps = 3, label = 'predicted' }";
+    let plan = |kind: &str| read(format!("{HEAD}{keys}").replace("'train'", kind)).expect("sound");
+    let (whole, parts) = run_until(&plan("'train'"), &MemoryStore::new(), None);
+    assert!(whole.is_some() && parts.is_empty(), "a short training has no parts");
+    let chopped = plan("'chopped'");
+    for stop in 0..5 {
+        let store = MemoryStore::new();
+        let (none, parts) = run_until(&chopped, &store, Some(stop));
+        assert_eq!((none, parts.len()), (None, stop + 1));
+        let (resumed, parts) = run_until(&chopped, &store, None);
+        let mut wanted = vec![(stop, true)];
+        wanted.extend((stop + 1..6).map(|part| (part, false)));
+        assert_eq!(parts, wanted);
+        assert_eq!(resumed, whole);
+    }
+}
+
+#[test]
+fn rounds_rewind_to_the_snapshot_of_the_first_and_to_nothing_later() {
+    let plan = read(
+        "
+        [study]
+        name = 'rewinding'
+        [axes]
+        round = { range = [0, 2] }
+        [data.d]
+        [model.m]
+        hidden = [5]
+        [stage.t]
+        kind = 'train'
+        model = 'm'
+        data = 'd'
+        mask = { from = 'thin[round-1].mask', optional = true }
+        start = { from = 't[round-1].rewind', optional = true }
+        steps = 12
+        snapshot = 4
+        [stage.thin]
+        kind = 'prune'
+        weights = 't'
+        mask = { from = 'thin[round-1].mask', optional = true }
+        rate = 0.3
+        "
+        .to_owned(),
+    )
+    .expect("sound");
+    let store = MemoryStore::new();
+    let outcome = run_on(&plan, &store, 2);
+    assert_eq!(outcome.failed, 0, "{:?}", outcome.states);
+    let weights = |round: usize, output: &str| {
+        let label = format!("t[round={round}]");
+        let at = plan.instances.iter().position(|instance| instance.label == label).expect("there");
+        let entry = outcome.entries[at].as_ref().expect("computed");
+        weights_from_table(&store.table(entry, output).expect("kept")).expect("weights")
+    };
+    let snapshot = weights(0, "snapshot");
+    assert_eq!(weights(0, "rewind"), snapshot);
+    assert_ne!(snapshot, weights(0, "initial"));
+    assert_ne!(snapshot, weights(0, "weights"));
+    for round in 1..3 {
+        let begun = weights(round, "initial");
+        let mut masked = snapshot.clone();
+        Mask::of_nonzero(&begun).apply(&mut masked).expect("fits");
+        assert_eq!(begun, masked, "survivors are bit-equal to the snapshot of round 0");
+        assert_eq!(weights(round, "rewind"), begun);
+        assert_ne!(weights(round, "snapshot"), begun);
+    }
 }
