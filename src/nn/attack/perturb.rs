@@ -72,12 +72,9 @@ impl Run<'_> {
             cross_entropy_gradient(logits, classes[row] as usize, out);
         })?;
         for (v, g) in x.iter_mut().zip(gradient) {
-            // The sign of 0 is 0, and NaN points nowhere.
-            if g > 0.0 {
-                *v += length;
-            } else if g < 0.0 {
-                *v -= length;
-            }
+            // The sign of 0 is 0, and NaN points nowhere; -0 changes nothing that it is added to.
+            let down = if g < 0.0 { -length } else { -0.0 };
+            *v += if g > 0.0 { length } else { down };
         }
         region.project(x);
         Ok(())

@@ -180,6 +180,50 @@ fn an_attack_that_changes_nothing_leaves_the_training_as_it_was() {
 }
 
 #[test]
+fn the_loss_is_shared_between_rows_and_perturbed_rows_whose_labels_are_smoothed_alike() {
+    let data = blobs(20, 4, 8);
+    let begin = start(4, &[6], Activation::Tanh);
+    let plain = TrainConfig { label_smoothing: 0.1, ..config(1, Optimizer::sgd(1.0, 0.0)) };
+    let shifted = |x: &[f32]| x.iter().map(|x| 0.5 * x + 0.3).collect::<Vec<f32>>();
+    let moved = |share: f64, data: &Examples| {
+        let attack = |_: &Classifier, clean: &CleanBatch<'_>| Ok(shifted(clean.x));
+        let config = TrainConfig { adversarial_share: share, ..plain.clone() };
+        let trained = train(&config, begin.clone(), None, data, None, Some(&attack), &mut NoHooks).unwrap();
+        let pairs = trained.weights.tensors().iter().zip(begin.tensors());
+        pairs.flat_map(|(a, b)| a.values.iter().zip(&b.values).map(|(a, b)| a - b).collect::<Vec<_>>()).collect()
+    };
+    let clean: Vec<f32> = moved(0.0, &data);
+    let adverse: Vec<f32> = moved(0.0, &Examples { x: shifted(&data.x), ..data.clone() });
+    for share in [0.5, 0.25, 1.0] {
+        let found: Vec<f32> = moved(share, &data);
+        for ((found, clean), adverse) in found.iter().zip(&clean).zip(&adverse) {
+            let wanted = (1.0 - share as f32) * clean + share as f32 * adverse;
+            assert!((found - wanted).abs() < 1e-5, "{share}: {found} {wanted}");
+        }
+    }
+}
+
+#[test]
+fn every_update_is_attacked_against_the_weights_that_it_starts_from() {
+    let data = blobs(60, 4, 8);
+    let begin = start(4, &[6], Activation::Tanh);
+    let hardened = TrainConfig { adversarial_share: 0.5, ..config(4, Optimizer::adam(0.05)) };
+    let asked = std::sync::Mutex::new(Vec::new());
+    let attack = |classifier: &Classifier, clean: &CleanBatch<'_>| {
+        asked.lock().unwrap().push((clean.update, classifier.logits(&data.x, 60).unwrap()));
+        Ok(clean.x.iter().map(|x| x + 0.1).collect())
+    };
+    train(&hardened, begin.clone(), None, &data, None, Some(&attack), &mut NoHooks).unwrap();
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    assert_eq!(asked.iter().map(|(update, _)| *update).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    for (update, logits) in asked {
+        let shorter = TrainConfig { length: Length::Steps(update), ..hardened.clone() };
+        let weights = train(&shorter, begin.clone(), None, &data, None, Some(&attack), &mut NoHooks).unwrap().weights;
+        assert_eq!(Classifier::new(weights).logits(&data.x, 60).unwrap(), logits, "{update}");
+    }
+}
+
+#[test]
 fn where_a_whole_layer_crashes_only_what_follows_it_learns() {
     let data = blobs(100, 4, 9);
     let config = TrainConfig { crash: vec![0.0, 1.0, 0.0], ..config(5, Optimizer::sgd(0.1, 0.0)) };

@@ -165,3 +165,21 @@ fn checking_a_result_takes_nothing_from_the_cache_and_leaves_nothing_there() {
     assert!(events.iter().all(|line| !line.starts_with("part")), "{events:?}");
     assert_eq!(kept(&store), before);
 }
+
+#[test]
+fn two_runs_on_one_cache_compute_each_part_once() {
+    let store = MemoryStore::new();
+    let computed = Arc::new(AtomicI64::new(0));
+    let counter = Arc::clone(&computed);
+    let plan = plan(i64::MAX, move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..2).map(|_| scope.spawn(|| log(&plan, &store, &one_job()))).collect();
+        for run in runs {
+            let (outcome, _) = run.join().expect("no run panics");
+            assert_eq!(numbers(&store, &outcome), [Some(30)]);
+        }
+    });
+    assert_eq!(computed.load(Ordering::SeqCst), PARTS as i64);
+}
