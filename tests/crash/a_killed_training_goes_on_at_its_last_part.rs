@@ -61,4 +61,10 @@ fn a_killed_training_goes_on_at_its_last_part() {
     assert_eq!(sandbox.tables(&stages), undisturbed.tables(&stages));
     let output = sandbox.duress(&["cache", "verify"]);
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    // The last state is a part of a result that is whole now.
+    let listed = |sandbox: &Sandbox| sandbox.duress(&["cache", "list", "--entries"]).stdout.matches("(part)").count();
+    assert_eq!(listed(&sandbox), 1);
+    assert_eq!(sandbox.duress(&["cache", "gc"]).code, 0);
+    assert_eq!(listed(&sandbox), 0);
+    assert_eq!(sandbox.run(&[]).total("computed"), 0);
 }

@@ -65,6 +65,8 @@ config! {
         /// Updates after which the weights are put out as `snapshot`; 0 for those that training started from.
         [unit = "updates"]
         snapshot: u64 = 0,
+        /// Which draw of the first weights: under the same seed, another number draws others. No use with `start`.
+        draw: u64 = 0,
         /// Seed of first weights, shuffling, crashes, bit errors and attacks.
         seed: Seed,
     }
@@ -151,6 +153,7 @@ impl Train {
             ("evaluate_every", self.evaluate_every.to_tree()),
             ("early_stopping", self.early_stopping.to_tree()),
             ("snapshot", (self.snapshot > 0).then(|| self.snapshot.to_tree()).flatten()),
+            ("draw", (self.start.is_none() && self.draw > 0).then(|| self.draw.to_tree()).flatten()),
             ("seed", self.seed.to_tree()),
         ])
     }

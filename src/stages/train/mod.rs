@@ -20,7 +20,7 @@ use super::examples::dataset;
 use crate::nn::attack::{Samples, perturb};
 use crate::nn::train::{Augment as Augmentation, CleanBatch, CurvePoint, Trained, Training};
 use crate::nn::weights_table::{mask_from_table, weights_to_table};
-use crate::nn::{Classifier, Examples, Mlp, Network, Weights};
+use crate::nn::{Classifier, Examples, Mlp, Network, Stream, Weights};
 pub(super) use facts::tensors;
 
 impl StageKind for Train {
@@ -95,7 +95,11 @@ impl Train {
         let network =
             self.model.network(&self.model.input(data.features, &data.shape), outputs).map_err(StageError::failed)?;
         let Some(start) = &self.start else {
-            return Ok(self.model.initialize(&network, self.seed.0));
+            let seed = match self.draw {
+                0 => self.seed.0,
+                draw => Stream::new(self.seed.0, "train/draw", &[draw]).next_u64(),
+            };
+            return Ok(self.model.initialize(&network, seed));
         };
         let start = artifact::weights(cx, start)?;
         if *start.network() == network {

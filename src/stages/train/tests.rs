@@ -10,7 +10,7 @@ use duress_engine::stage::{Kind, Registry, SourceSection};
 use super::*;
 use crate::host::Machine;
 use crate::nn::weights_table::{mask_from_table, weights_from_table};
-use crate::nn::{Activation, Mask, Network, Stream};
+use crate::nn::{Activation, Mask, Network};
 use crate::stages::artifact::DataFact;
 use crate::stages::examples::split_table;
 use crate::stages::model::DEFINITION;
@@ -381,6 +381,28 @@ fn a_training_stopped_after_any_part_goes_on_to_the_same_tables() {
         assert_eq!(parts, wanted);
         assert_eq!(resumed, whole);
     }
+}
+
+#[test]
+fn another_draw_gives_other_first_weights_and_means_nothing_where_weights_are_given() {
+    let again = |draw: u64| {
+        let again = "[stage.again]\nkind = 'train'\nmodel = 'm'\ndata = 'd'\nstart = 't'\nepochs = 1";
+        read(format!("{HEAD}epochs = 1\ndraw = {draw}\n{again}\ndraw = {draw}")).expect("sound")
+    };
+    let plans = [0, 1, 2].map(again);
+    let configs = |section: &str| {
+        let of = |plan: &Plan| plan.section(section).next().expect("there").1.config.clone();
+        plans.each_ref().map(of)
+    };
+    assert!(configs("again").windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(configs("t").windows(2).all(|pair| pair[0] != pair[1]));
+    let initial = plans.each_ref().map(|plan| {
+        let store = MemoryStore::new();
+        let outcome = run_on(plan, &store, 1);
+        let at = plan.section("t").next().expect("there").0;
+        store.table(outcome.entries[at].as_ref().expect("computed"), "initial").expect("kept").digest()
+    });
+    assert!(initial[0] != initial[1] && initial[1] != initial[2] && initial[0] != initial[2]);
 }
 
 #[test]
