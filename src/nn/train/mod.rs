@@ -9,6 +9,7 @@ mod bit_errors;
 mod config;
 mod course;
 mod crashing;
+mod state;
 
 use duress_network::Weights;
 use duress_network::executor::{Executor, ExecutorError, Options};
@@ -17,8 +18,9 @@ use thiserror::Error;
 pub use self::augment::Augment;
 pub use self::bit_errors::{BitErrors, Word};
 pub use self::config::{EarlyStopping, EpsilonForm, Length, Loss, Optimizer, Schedule, TrainConfig};
-pub use self::course::{Best, Course, Running, State, Training};
+pub use self::course::Training;
 use self::course::{correct, targets};
+pub use self::state::{Best, Course, Running, State};
 use super::classifier::Classifier;
 use super::examples::Examples;
 use super::mask::{Mask, MaskError};
