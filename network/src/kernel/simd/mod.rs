@@ -39,6 +39,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a` where `a < b`, else `b`; NaN in `b` stays.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a` where it is larger than `b` or NaN, else `b`; NaN in `b` stays.
+    unsafe fn larger(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `then` where `a` equals `b` or both are NaN, else `otherwise`.
+    unsafe fn same(a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector) -> Self::Vector;
 }
 
 /// Plain Rust, for processors without a kernel of their own.
@@ -95,5 +99,13 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
         lanes(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn larger(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        lanes(|i| if (a[i] > b[i] || a[i].is_nan()) && !b[i].is_nan() { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn same(a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector) -> Self::Vector {
+        lanes(|i| if a[i] == b[i] || (a[i].is_nan() && b[i].is_nan()) { then[i] } else { otherwise[i] })
     }
 }

@@ -1,13 +1,12 @@
 //! Pooling: the largest number or the mean of each window, channel by channel.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
+mod maximum;
+
 use super::elementwise::How;
 use super::instruction_set::Work;
 use super::simd::Simd;
 use super::spread::TOUCH;
-
-/// Channels whose running maxima are kept together.
-const BLOCK: usize = 64;
 
 /// A pooling of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,16 +70,15 @@ impl Pooling {
         (from, to.max(from), padded)
     }
 
-    /// Calls `f(output pixel, rows, columns, divisor)` for every window.
-    #[inline(always)]
-    fn windows(&self, mut f: impl FnMut(usize, (usize, usize), (usize, usize), f32)) {
-        for oy in 0..self.output[0] {
-            let (top, bottom, height) = self.span(0, oy);
-            for ox in 0..self.output[1] {
-                let (left, right, width) = self.span(1, ox);
-                f(oy * self.output[1] + ox, (top, bottom), (left, right), (height * width).max(1) as f32);
-            }
-        }
+    /// [`Pooling::span`] of all windows in direction `i`.
+    fn spans(&self, i: usize) -> Vec<(usize, usize, usize)> {
+        (0..self.output[i]).map(|o| self.span(i, o)).collect()
+    }
+
+    /// Whether every number lies in exactly one window.
+    fn is_tiling(&self) -> bool {
+        self.padding == [0, 0]
+            && (0..2).all(|i| self.stride[i] == self.kernel[i] && self.output[i] * self.stride[i] == self.input[i])
     }
 }
 
@@ -96,47 +94,40 @@ pub fn forward((set, threads): How, pool: &Pooling, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len() / input, y.len() / output, "equally many images");
     let share = threads.share(y.len() / output, 16, 1, 2 * TOUCH * input);
     threads.chunks(y, share * output, |chunk, y| {
-        let x = &x[chunk * share * input..];
-        for (x, y) in x.chunks_exact(input).zip(y.chunks_exact_mut(output)) {
-            set.run(Forward { pool, x, y });
+        let x = &x[chunk * share * input..][..y.len() / output * input];
+        match pool.kind {
+            Kind::Max => set.run(maximum::Forward { pool, x, y }),
+            _ => set.run(Means { pool, x, y }),
         }
     });
 }
 
-struct Forward<'a, 'b> {
+struct Means<'a, 'b> {
     pool: &'a Pooling,
     x: &'a [f32],
     y: &'b mut [f32],
 }
 
-impl Work for Forward<'_, '_> {
+impl Work for Means<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { pool, x, y } = self;
         let [_, width, c] = pool.input;
-        let max = pool.kind == Kind::Max;
-        pool.windows(|pixel, (top, bottom), (left, right), divisor| {
-            let out = &mut y[pixel * c..][..c];
-            out.fill(if max { f32::NEG_INFINITY } else { 0.0 });
-            for row in top..bottom {
-                for place in x[(row * width + left) * c..(row * width + right) * c].chunks_exact(c) {
-                    let channels = out.iter_mut().zip(place);
-                    if max {
-                        // The negation lets NaN through.
-                        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is larger than all")]
-                        channels.for_each(|(y, x)| *y = if !(*x <= *y) && !y.is_nan() { *x } else { *y });
-                    } else {
-                        channels.for_each(|(y, x)| *y += x);
+        let (rows, columns) = (pool.spans(0), pool.spans(1));
+        for (x, y) in x.chunks_exact(pool.input_len()).zip(y.chunks_exact_mut(pool.output_len())) {
+            let windows = rows.iter().flat_map(|rows| columns.iter().map(move |columns| (rows, columns)));
+            for (out, (&(top, bottom, height), &(left, right, across))) in y.chunks_exact_mut(c).zip(windows) {
+                out.fill(0.0);
+                for row in top..bottom {
+                    for place in x[(row * width + left) * c..(row * width + right) * c].chunks_exact(c) {
+                        out.iter_mut().zip(place).for_each(|(y, x)| *y += x);
                     }
                 }
+                let area = (height * across).max(1) as f32;
+                out.iter_mut().for_each(|y| *y /= area);
             }
-            if !max {
-                for y in out {
-                    *y /= divisor;
-                }
-            }
-        });
+        }
     }
 }
 
@@ -152,73 +143,42 @@ pub fn backward((set, threads): How, pool: &Pooling, x: &[f32], dy: &[f32], accu
     assert!(x.len() == dx.len() && dy.len() / output.max(1) == dx.len() / input, "equally many images");
     let share = threads.share(dx.len() / input, 16, 1, 4 * TOUCH * input);
     threads.chunks(dx, share * input, |chunk, dx| {
-        let (x, dy) = (&x[chunk * share * input..], &dy[chunk * share * output..]);
-        let images = dx.chunks_exact_mut(input).zip(x.chunks_exact(input)).zip(dy.chunks_exact(output));
-        for ((dx, x), dy) in images {
-            if !accumulate {
-                dx.fill(0.0);
-            }
-            set.run(Backward { pool, x, dy, dx });
+        let images = dx.len() / input;
+        let (x, dy) = (&x[chunk * share * input..][..dx.len()], &dy[chunk * share * output..][..images * output]);
+        let replace = !accumulate && pool.kind == Kind::Max && pool.is_tiling();
+        if !accumulate && !replace {
+            dx.fill(0.0);
+        }
+        match pool.kind {
+            Kind::Max => set.run(maximum::Backward { pool, x, dy, replace, dx }),
+            _ => set.run(MeansBackward { pool, dy, dx }),
         }
     });
 }
 
-struct Backward<'a, 'b> {
+struct MeansBackward<'a, 'b> {
     pool: &'a Pooling,
-    x: &'a [f32],
     dy: &'a [f32],
     dx: &'b mut [f32],
 }
 
-impl Work for Backward<'_, '_> {
+impl Work for MeansBackward<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { pool, x, dy, dx } = self;
+        let Self { pool, dy, dx } = self;
         let [_, width, c] = pool.input;
-        pool.windows(|pixel, rows, columns, divisor| {
-            let dy = &dy[pixel * c..][..c];
-            if pool.kind == Kind::Max {
-                for first in (0..c).step_by(BLOCK) {
-                    max_backward(x, &dy[first..c.min(first + BLOCK)], dx, (width, c, first), rows, columns);
-                }
-                return;
-            }
-            for row in rows.0..rows.1 {
-                for place in dx[(row * width + columns.0) * c..(row * width + columns.1) * c].chunks_exact_mut(c) {
-                    place.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy / divisor);
+        let (rows, columns) = (pool.spans(0), pool.spans(1));
+        for (dx, dy) in dx.chunks_exact_mut(pool.input_len()).zip(dy.chunks_exact(pool.output_len().max(1))) {
+            let windows = rows.iter().flat_map(|rows| columns.iter().map(move |columns| (rows, columns)));
+            for (dy, (&(top, bottom, height), &(left, right, across))) in dy.chunks_exact(c).zip(windows) {
+                let area = (height * across).max(1) as f32;
+                for row in top..bottom {
+                    for place in dx[(row * width + left) * c..(row * width + right) * c].chunks_exact_mut(c) {
+                        place.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy / area);
+                    }
                 }
             }
-        });
-    }
-}
-
-/// Finds the first maximum of each channel of a block, and gives it the gradient.
-#[inline(always)]
-fn max_backward(
-    x: &[f32],
-    dy: &[f32],
-    dx: &mut [f32],
-    (width, c, first): (usize, usize, usize),
-    rows: (usize, usize),
-    columns: (usize, usize),
-) {
-    let (mut best, mut at) = ([f32::NEG_INFINITY; BLOCK], [u32::MAX; BLOCK]);
-    for row in rows.0..rows.1 {
-        for column in columns.0..columns.1 {
-            let place = (row * width + column) * c + first;
-            let channels = x[place..][..dy.len()].iter().zip(best.iter_mut().zip(&mut at));
-            for (x, (best, at)) in channels {
-                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is larger than all")]
-                let wins = (!(*x <= *best) && !best.is_nan()) || *at == u32::MAX;
-                *best = if wins { *x } else { *best };
-                *at = if wins { place as u32 } else { *at };
-            }
-        }
-    }
-    for (i, (dy, at)) in dy.iter().zip(at).enumerate() {
-        if at != u32::MAX {
-            dx[at as usize + i] += dy;
         }
     }
 }
