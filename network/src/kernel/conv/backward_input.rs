@@ -2,6 +2,7 @@
 //!
 //! Input place `i` of residue `r = (i + padding) mod stride` is reached by the taps `k` with `k dilation = r (mod stride)` and
 //! no others. So each residue is a convolution of its own, of stride 1, over the gradient of the output with a border.
+//! Where the input has few channels, [`super::scatter`] does the same sums in the same order.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
 use super::super::instruction_set::{InstructionSet, Work};
@@ -10,10 +11,21 @@ use super::super::simd::Simd;
 use super::super::spread::{Threads, with_scratch};
 use super::super::tile::{Chain, Finish, Grid, Out, Start, sweep};
 use super::geometry::{Bordered, Convolution};
+use super::scatter::{Scattered, scatter};
 
 /// Weights arranged for [`backward_input`].
 #[derive(Clone, Debug)]
-pub struct PackedBackward {
+pub struct PackedBackward(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    Gather(Gathered),
+    Scatter(Scattered),
+}
+
+/// Inputs that gather what reached them.
+#[derive(Clone, Debug)]
+struct Gathered {
     phases: Vec<Phase>,
     border: Bordered,
 }
@@ -73,6 +85,9 @@ impl PackedBackward {
     #[must_use]
     pub fn new(set: InstructionSet, conv: &Convolution, weight: &[f32]) -> Self {
         assert_eq!(weight.len(), conv.weight_len(), "weights fit the convolution");
+        if Scattered::suits(conv) {
+            return Self(Way::Scatter(Scattered::new(set, conv, weight)));
+        }
         let [ho, wo, channels] = conv.output();
         let ((down, top, bottom), (across, left, right)) = (lines(conv, 0), lines(conv, 1));
         let border =
@@ -82,7 +97,7 @@ impl PackedBackward {
             .flat_map(|d| across.iter().map(move |a| (d, a)))
             .map(|(d, a)| Phase::new(set, conv, weight, &border, d, a))
             .collect();
-        Self { phases, border }
+        Self(Way::Gather(Gathered { phases, border }))
     }
 }
 
@@ -149,6 +164,10 @@ pub fn backward_input(
         }
         return;
     }
+    let weight = match &weight.0 {
+        Way::Gather(weight) => weight,
+        Way::Scatter(weight) => return scatter((set, threads), conv, weight, dy, accumulate, dx),
+    };
     let share = threads.share(images, (512 << 10) / (4 * weight.border.len().max(1)), 1, conv.multiplications());
     threads.chunks(dx, share * input, |chunk, dx| {
         let dy = &dy[chunk * share * output..][..dx.len() / input * output];
@@ -168,7 +187,7 @@ pub fn backward_input(
 /// Bordered gradients through all phases.
 struct Images<'a, 'b> {
     conv: &'a Convolution,
-    weight: &'a PackedBackward,
+    weight: &'a Gathered,
     dy: &'a [f32],
     accumulate: bool,
     dx: &'b mut [f32],

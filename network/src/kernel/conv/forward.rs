@@ -18,8 +18,9 @@ const TOGETHER: usize = 512 << 10;
 pub struct PackedForward {
     /// One for each group: columns are outputs, rows `[tap][input]`. Depthwise: one in all, rows are taps.
     groups: Vec<Panels>,
-    /// Offsets of the taps in a bordered image.
+    /// Offsets in a bordered image from which `depth` numbers are read: taps, or rows of taps that follow each other.
     taps: Vec<usize>,
+    depth: usize,
 }
 
 impl PackedForward {
@@ -31,15 +32,17 @@ impl PackedForward {
     pub fn new(set: InstructionSet, conv: &Convolution, weight: &[f32]) -> Self {
         assert_eq!(weight.len(), conv.weight_len(), "weights fit the convolution");
         let (ci, co, count) = (conv.group_inputs(), conv.group_outputs(), conv.taps());
-        let taps = (0..count).map(|t| conv.tap_offset(t)).collect();
+        let taps = (0..count).map(|t| conv.tap_offset(t));
         if conv.is_depthwise() {
             let panels = Panels::fill(count, conv.outputs, set.panel(), |t, o| weight[o * count + t]);
-            return Self { groups: vec![panels], taps };
+            return Self { groups: vec![panels], taps: taps.collect(), depth: 1 };
         }
+        let together = if conv.groups == 1 && conv.dilation[1] == 1 { conv.kernel[1] } else { 1 };
+        let (taps, depth) = (taps.step_by(together).collect(), together * ci);
         let group = |g: usize| {
             Panels::fill(count * ci, co, set.panel(), |r, o| weight[((g * co + o) * ci + r % ci) * count + r / ci])
         };
-        Self { groups: (0..conv.groups).map(group).collect(), taps }
+        Self { groups: (0..conv.groups).map(group).collect(), taps, depth }
     }
 }
 
@@ -165,11 +168,11 @@ impl Work for Images<'_, '_> {
                 let (first, lanes) = panels.span(p);
                 let packed = (panels.panel(p), panels.width());
                 if conv.is_depthwise() {
-                    let chain = Chain::new(&x[first..], (&weight.taps, 1, 1), packed);
+                    let chain = Chain::new(&x[first..], (&weight.taps, weight.depth, 1), packed);
                     let (start, finish) = (around.start(first), around.finish(first));
                     sweep::<S, true>(&chain, &grid, &mut Out { y: &mut y[first..], columns: lanes, start, finish });
                 } else {
-                    let chain = Chain::new(&x[g * ci..], (&weight.taps, ci, 1), packed);
+                    let chain = Chain::new(&x[g * ci..], (&weight.taps, weight.depth, 1), packed);
                     let first = g * co_group + first;
                     let (start, finish) = (around.start(first), around.finish(first));
                     sweep::<S, false>(&chain, &grid, &mut Out { y: &mut y[first..], columns: lanes, start, finish });

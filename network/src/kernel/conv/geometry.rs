@@ -130,6 +130,14 @@ impl Bordered {
         }
         to[(self.top + self.inner[0]) * row..self.len()].fill(0.0);
     }
+
+    /// Writes what is inside of `from` to `image`.
+    pub(super) fn inside(&self, from: &[f32], image: &mut [f32]) {
+        let (row, inner) = (self.width * self.channels, self.inner[1] * self.channels);
+        for (y, line) in image.chunks_exact_mut(inner).enumerate() {
+            line.copy_from_slice(&from[(self.top + y) * row + self.left * self.channels..][..inner]);
+        }
+    }
 }
 
 #[cfg(test)]

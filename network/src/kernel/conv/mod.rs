@@ -7,6 +7,7 @@ mod backward_input;
 mod backward_weight;
 mod forward;
 mod geometry;
+mod scatter;
 #[cfg(test)]
 mod tests;
 
