@@ -12,6 +12,9 @@ use super::tile::{Chain, Finish, Grid, Out, Start, sweep};
 /// Products per block of the summed index: a panel of that many rows stays in the first-level cache.
 const DEPTH: usize = 256;
 
+/// Rows of a task are a multiple of this: of the tiles of every instruction set.
+const UNIT: usize = 24;
+
 /// A matrix inside a slice: element `(r, c)` is at `r row_step + c column_step`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
@@ -198,7 +201,7 @@ pub fn matmul(
     if c.is_empty() {
         return;
     }
-    let share = threads.share(rows, 64, 8, columns * b.depth);
+    let share = threads.share(rows, 64, UNIT, columns * b.depth);
     threads.chunks(c, share * columns, |chunk, c| {
         let first = chunk * share;
         let around = Around { residual: around.residual.map(|r| &r[first * columns..]), ..*around };
@@ -262,7 +265,7 @@ pub fn product(on: How, how: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
     let c = &mut c[how.c.offset..];
     if outer.0 * inner.0 == 1 {
         let (b, step) = (right(0), how.c.row_step);
-        let share = on.1.share(rows, 64, 8, columns * depth);
+        let share = on.1.share(rows, 64, UNIT, columns * depth);
         let end = (rows - 1) * step + columns;
         return on.1.chunks(&mut c[..end], share * step, |chunk, c| {
             let a = left(chunk * share * how.a.row_step);

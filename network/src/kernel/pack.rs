@@ -46,22 +46,24 @@ impl Panels {
 
     /// Packs the transpose of a row-major matrix: column `c` starts at `c stride`.
     pub(super) fn copy_columns(&mut self, from: &[f32], stride: usize) {
-        const BLOCK: usize = 16;
+        const BLOCK: usize = 8;
         let (rows, width) = (self.rows, self.width);
         for p in 0..self.count() {
             let (first, lanes) = self.span(p);
             let panel = self.panel_mut(p);
-            for r0 in (0..rows).step_by(BLOCK) {
-                let block = BLOCK.min(rows - r0);
-                for n in 0..lanes {
-                    let column = &from[(first + n) * stride + r0..][..block];
-                    for (r, value) in column.iter().enumerate() {
-                        panel[(r0 + r) * width + n] = *value;
-                    }
+            for n in (0..width).step_by(BLOCK) {
+                // Lanes beyond the last column repeat it at first.
+                let columns: [&[f32]; BLOCK] = std::array::from_fn(|i| {
+                    let column = first + (n + i).min(lanes - 1);
+                    &from[column * stride..][..rows]
+                });
+                for (r, to) in panel.chunks_exact_mut(width).enumerate() {
+                    let row: [f32; BLOCK] = std::array::from_fn(|i| columns[i][r]);
+                    to[n..n + BLOCK].copy_from_slice(&row);
                 }
-                for row in panel[r0 * width..(r0 + block) * width].chunks_exact_mut(width) {
-                    row[lanes..].fill(0.0);
-                }
+            }
+            if lanes < width {
+                panel.chunks_exact_mut(width).for_each(|row| row[lanes..].fill(0.0));
             }
         }
     }

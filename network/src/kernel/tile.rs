@@ -98,7 +98,7 @@ pub(super) fn sweep<S: Simd, const LANEWISE: bool>(chain: &Chain<'_>, grid: &Gri
     if out.columns <= S::LANES {
         match S::TILE.1 {
             8 => sweep_with::<S, LANEWISE, 16, 8, 1>(chain, grid, out),
-            6 => sweep_with::<S, LANEWISE, 12, 6, 1>(chain, grid, out),
+            6 => sweep_with::<S, LANEWISE, 8, 8, 1>(chain, grid, out),
             _ => sweep_with::<S, LANEWISE, 8, 4, 1>(chain, grid, out),
         }
     } else {

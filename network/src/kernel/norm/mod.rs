@@ -223,13 +223,21 @@ pub fn channel_sums(how: How, x: &[f32], images: usize, c: usize) -> Vec<f64> {
     }
     let len = x.len() / images;
     assert!(images * len == x.len() && len.is_multiple_of(c), "x consists of images of c channels");
+    if len == c {
+        // An image of one place is its own sum.
+        add_images(x, &mut totals);
+        return totals;
+    }
     let work = |i: usize, sums: &mut [f32]| how.0.run(Sums { x: &x[i * len..][..len], out: sums });
-    per_image(how, (images, c, TOUCH * len), work, |partial| {
-        for image in partial.chunks_exact(c) {
-            totals.iter_mut().zip(image).for_each(|(total, sum)| *total += f64::from(*sum));
-        }
-    });
+    per_image(how, (images, c, TOUCH * len), work, |partial| add_images(partial, &mut totals));
     totals
+}
+
+/// Adds a number for each channel of each image to the totals, images in order.
+fn add_images(sums: &[f32], totals: &mut [f64]) {
+    for image in sums.chunks_exact(totals.len()) {
+        totals.iter_mut().zip(image).for_each(|(total, sum)| *total += f64::from(*sum));
+    }
 }
 
 struct Sums<'a, 'b> {
