@@ -20,6 +20,7 @@ mod masked;
 pub mod max_pool;
 pub mod normalise;
 pub mod operation;
+mod pooling;
 pub mod position;
 mod recurrent;
 pub mod reshape;

@@ -2,13 +2,11 @@
 
 use super::AvgPool;
 use crate::device::Device;
-use crate::op::arithmetic::{Backward, Context, Pass, Target, Targets};
+use crate::op::arithmetic::{Backward, Context, Pass, Targets};
+use crate::op::pooling;
 
 impl Backward for AvgPool {
     fn backward<D: Device>(&self, cx: &Context<'_, D>, pass: &Pass<'_, D>, to: &mut Targets<'_, D>) {
-        if let Some(Target { buffer, accumulate }) = &mut to.inputs[0] {
-            let pool = self.geometry(cx.inputs[0], cx.output);
-            cx.device.pool_backward(cx.images, &pool, pass.x[0], pass.dy, *accumulate, buffer);
-        }
+        pooling::backward(cx, &self.window(), self.kind(), pass, to);
     }
 }

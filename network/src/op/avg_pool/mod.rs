@@ -6,7 +6,8 @@ pub(crate) mod reference;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::operation::{OpError, Operation, Shape, image};
+use crate::op::operation::{OpError, Operation, Shape};
+use crate::op::pooling;
 use crate::op::window::Window;
 
 /// The mean of each window.
@@ -51,8 +52,6 @@ impl AvgPool {
 
 impl Operation for AvgPool {
     fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
-        let [channels, height, width] = image(inputs)?;
-        let [rows, columns] = self.window().pooling_places(height, width)?;
-        Ok(vec![channels, rows, columns])
+        pooling::output(&self.window(), inputs)
     }
 }

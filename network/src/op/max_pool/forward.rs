@@ -1,28 +1,12 @@
 //! The values of a max pooling.
 
 use super::MaxPool;
-use crate::device::{Device, Kind, Pooling};
-use crate::op::arithmetic::{Context, Forward, Kept, extent};
-
-impl MaxPool {
-    /// Its sizes between images of shapes `input` and `output`.
-    pub(crate) fn geometry(&self, input: &[usize], output: &[usize]) -> Pooling {
-        let [height, width, _] = extent(output);
-        Pooling {
-            input: extent(input),
-            output: [height, width],
-            kernel: self.kernel,
-            stride: self.stride,
-            padding: [self.padding[0], self.padding[1]],
-            kind: Kind::Max,
-        }
-    }
-}
+use crate::device::{Device, Kind};
+use crate::op::arithmetic::{Context, Forward, Kept};
+use crate::op::pooling;
 
 impl Forward for MaxPool {
     fn forward<D: Device>(&self, cx: &Context<'_, D>, x: &[&D::Buffer], _: &mut Kept<D>) -> D::Buffer {
-        let mut y = cx.result();
-        cx.device.pool(cx.images, &self.geometry(cx.inputs[0], cx.output), x[0], &mut y);
-        y
+        pooling::forward(cx, &self.window(), Kind::Max, x[0])
     }
 }

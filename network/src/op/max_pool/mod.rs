@@ -6,7 +6,8 @@ pub(crate) mod reference;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::operation::{OpError, Operation, Shape, image};
+use crate::op::operation::{OpError, Operation, Shape};
+use crate::op::pooling;
 use crate::op::window::Window;
 
 /// The maximum of each window; padding never wins (it counts as minus infinity), and NaN always does.
@@ -49,8 +50,6 @@ impl MaxPool {
 
 impl Operation for MaxPool {
     fn output(&self, inputs: &[&[usize]]) -> Result<Shape, OpError> {
-        let [channels, height, width] = image(inputs)?;
-        let [rows, columns] = self.window().pooling_places(height, width)?;
-        Ok(vec![channels, rows, columns])
+        pooling::output(&self.window(), inputs)
     }
 }
