@@ -125,7 +125,9 @@ impl Work for Means<'_, '_> {
                     }
                 }
                 let area = (height * across).max(1) as f32;
-                out.iter_mut().for_each(|y| *y /= area);
+                for y in out {
+                    *y /= area;
+                }
             }
         }
     }

@@ -104,6 +104,7 @@ impl Simd for Portable {
     unsafe fn larger(a: Self::Vector, b: Self::Vector) -> Self::Vector {
         lanes(|i| if (a[i] > b[i] || a[i].is_nan()) && !b[i].is_nan() { a[i] } else { b[i] })
     }
+    #[expect(clippy::float_cmp, reason = "a maximum is found again by its exact value")]
     #[inline(always)]
     unsafe fn same(a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector) -> Self::Vector {
         lanes(|i| if a[i] == b[i] || (a[i].is_nan() && b[i].is_nan()) { then[i] } else { otherwise[i] })
