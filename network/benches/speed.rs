@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use duress_network::arch::catalogue;
 use duress_network::arch::mlp::Mlp;
-use duress_network::device::Cpu;
+use duress_network::device::{Adam, Cpu};
 use duress_network::executor::{Executor, Options};
-use duress_network::kernel::optimise::{Adam, adam};
-use duress_network::kernel::{InstructionSet, Threads};
+use duress_network::kernel::InstructionSet;
 use duress_network::op::{Randomness, Role};
-use duress_network::training::{Mode, Trainer, Wanted};
+use duress_network::training::Trainer;
 use duress_network::{Network, Stream, Weights};
 
 /// A workload: its name, its repetitions, and what is timed.
@@ -83,28 +82,17 @@ fn loss_gradient(logits: &[f32], classes: usize) -> Vec<f32> {
 
 fn training(name: &'static str, network: &Network, count: usize, repetitions: usize) -> Workload {
     let trainer = Trainer::new(network, Cpu::new());
-    let mut parameters: Vec<Vec<f32>> = weights(network).into_tensors().into_iter().map(|t| t.values).collect();
-    let mut moments: Vec<[Vec<f32>; 2]> = parameters.iter().map(|p| [vec![0.0; p.len()], vec![0.0; p.len()]]).collect();
+    let start = weights(network).into_tensors();
+    let start: Vec<&[f32]> = start.iter().map(|tensor| tensor.values.as_slice()).collect();
+    let mut parameters = trainer.bring(&start).expect("the weights fit");
     let x = images(network, count);
-    let how = (InstructionSet::detect(), Threads::Pool);
     let mut step = 0;
     let once = move || {
         step += 1;
-        let slices: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
         let random = Randomness { seed: 0, step: step as u64, first: 0 };
-        let saved = trainer.forward(&slices, &x, count, Mode::Train(random)).expect("the images fit");
-        let gradient = loss_gradient(saved.logits(), 10);
-        let wanted = Wanted { parameters: true, input: false };
-        let gradients = trainer.backward(&saved, &gradient, wanted).expect("the gradient fits");
-        for (index, values) in saved.running_statistics() {
-            parameters[*index].copy_from_slice(values);
-        }
         let by = Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step };
-        for ((p, g), [m, v]) in parameters.iter_mut().zip(&gradients.parameters).zip(&mut moments) {
-            if !g.is_empty() {
-                adam(how, &by, g, [p, m, v]);
-            }
-        }
+        let loss = |logits: &[f32]| loss_gradient(logits, 10);
+        trainer.step(&mut parameters, &by, (&x, count, random), loss).expect("the images fit");
     };
     let operations = 6.0 * (count as u64 * network.macs()) as f64;
     Workload { name, repetitions, images: count, operations, once: Box::new(once) }

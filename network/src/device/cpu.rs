@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::pool::{Buffer, Pool};
-use super::{Convolution, Device, Fused, Pooling, Product, Statistics, Strided};
+use super::{Adam, Convolution, Device, Fused, Pooling, Product, Statistics, Strided};
 use crate::activation::Activation;
 use crate::kernel::elementwise::Then;
 use crate::kernel::matmul::{Around, Matrix, Packed};
 use crate::kernel::norm::Combination;
-use crate::kernel::{InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, pool, softmax};
+use crate::kernel::{InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, optimise, pool, softmax};
 
 /// All threads of the current rayon pool, with the best instructions there are.
 #[derive(Clone, Debug)]
@@ -305,6 +305,11 @@ impl Device for Cpu {
         let len = places * channels;
         let by = Combination { a: &a[..channels], b: &b[..channels], s: &s[..channels] };
         norm::combine(self.how(), &by, &x[..len], &g[..len], accumulate, &mut dx[..len]);
+    }
+
+    fn adam(&self, len: usize, by: &Adam, gradient: &Buffer, [values, first, second]: [&mut Buffer; 3]) {
+        let all = [&mut values[..len], &mut first[..len], &mut second[..len]];
+        optimise::adam(self.how(), by, &gradient[..len], all);
     }
 
     fn softmax(&self, [rows, len]: [usize; 2], x: &Buffer, y: &mut Buffer) {

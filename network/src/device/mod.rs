@@ -13,6 +13,7 @@ pub use crate::kernel::conv::Convolution;
 pub use crate::kernel::copy::Strided;
 pub use crate::kernel::matmul::{Place, Product};
 pub use crate::kernel::norm::Statistics;
+pub use crate::kernel::optimise::Adam;
 pub use crate::kernel::pool::{Kind, Pooling};
 pub use cpu::Cpu;
 pub use pool::Buffer;
@@ -253,6 +254,9 @@ pub trait Device: Debug + Sized + Sync {
         accumulate: bool,
         dx: &mut Self::Buffer,
     );
+
+    /// A step of Adam: moves `len` parameters along their gradient, and the two moments towards it.
+    fn adam(&self, len: usize, by: &Adam, gradient: &Self::Buffer, parameters_and_moments: [&mut Self::Buffer; 3]);
 
     /// Softmax over rows of `size[1]` numbers.
     fn softmax(&self, size: [usize; 2], x: &Self::Buffer, y: &mut Self::Buffer);

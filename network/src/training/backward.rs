@@ -1,7 +1,7 @@
 //! The way back through a network.
 
 use super::plan::Stage;
-use super::{Saved, Trainer, TrainingError, value_of};
+use super::{Saved, Trainer, TrainingError, check_length, value_of};
 use crate::device::Device;
 use crate::graph::Node;
 use crate::op::Op;
@@ -33,7 +33,8 @@ struct Flow<D: Device> {
     values: Vec<Option<D::Buffer>>,
     /// Whether anybody wants the gradient of a value.
     needed: Vec<bool>,
-    parameters: Vec<Vec<f32>>,
+    /// Of the parameters, as far as they are trained and gradients are asked for.
+    parameters: Vec<Option<D::Buffer>>,
 }
 
 impl<D: Device> Trainer<D> {
@@ -42,32 +43,42 @@ impl<D: Device> Trainer<D> {
     /// # Errors
     /// Where `dlogits` is not as long as the logits.
     pub fn backward(&self, saved: &Saved<D>, dlogits: &[f32], wanted: Wanted) -> Result<Gradients, TrainingError> {
-        if dlogits.len() != saved.logits.len() {
-            let (wanted, found) = (saved.logits.len(), dlogits.len());
-            return Err(TrainingError::Length { name: "gradient of the logits".into(), wanted, found });
-        }
-        Ok(self.device.enter(|| self.run_backward(saved, dlogits, wanted)))
+        check_length("gradient of the logits", saved.logits.len(), dlogits.len())?;
+        Ok(self.device.enter(|| self.downloaded(saved, self.run_backward(saved, dlogits, wanted), wanted)))
     }
 
-    fn run_backward(&self, saved: &Saved<D>, dlogits: &[f32], wanted: Wanted) -> Gradients {
+    fn downloaded(&self, saved: &Saved<D>, mut flow: Flow<D>, wanted: Wanted) -> Gradients {
+        let sizes = self.network.parameters().iter().map(crate::graph::Parameter::len);
+        let download = |(gradient, len): (&Option<D::Buffer>, usize)| {
+            gradient.as_ref().map_or_else(Vec::new, |gradient| self.device.download(gradient, len))
+        };
+        let parameters = flow.parameters.iter().zip(sizes).map(download).collect();
+        let input = match flow.values[0].take() {
+            _ if !wanted.input => Vec::new(),
+            Some(dx) => self.to_row_major(saved, 0, &dx),
+            None => vec![0.0; saved.images * self.network.input_len()],
+        };
+        Gradients { parameters, input }
+    }
+
+    /// The gradients of the parameters, in the device's memory; of those that are trained.
+    pub(super) fn parameter_gradients(&self, saved: &Saved<D>, dlogits: &[f32]) -> Vec<Option<D::Buffer>> {
+        self.run_backward(saved, dlogits, Wanted { parameters: true, input: false }).parameters
+    }
+
+    fn run_backward(&self, saved: &Saved<D>, dlogits: &[f32], wanted: Wanted) -> Flow<D> {
+        let parameters = if wanted.parameters { self.network.parameters().len() } else { 0 };
         let mut flow = Flow {
             values: (0..saved.values.len()).map(|_| None).collect(),
             needed: self.needed(wanted),
-            parameters: vec![Vec::new(); if wanted.parameters { self.network.parameters().len() } else { 0 }],
+            parameters: (0..parameters).map(|_| None).collect(),
         };
         let last = saved.values.len() - 1;
         flow.values[last] = Some(self.inside(saved, last, dlogits));
         for (index, stage) in self.stages.iter().enumerate().rev() {
             self.stage_backward(stage, index, saved, &mut flow, wanted);
         }
-        let mut gradients = Gradients { parameters: flow.parameters, input: Vec::new() };
-        if wanted.input {
-            gradients.input = match flow.values[0].take() {
-                Some(dx) => self.to_row_major(saved, 0, &dx),
-                None => vec![0.0; saved.images * self.network.input_len()],
-            };
-        }
-        gradients
+        flow
     }
 
     /// Which values' gradients lead to one that is asked for.
@@ -135,10 +146,8 @@ impl<D: Device> Trainer<D> {
             let pass = Pass { x: &x, y, kept: &saved.kept[index], dy, sums };
             node.op.backward(&cx, &pass, &mut Targets { inputs: &mut inputs, parameters: &mut parameters });
         });
-        for (gradient, p) in parameters.iter().zip(range) {
-            if self.is_trained(p) {
-                flow.parameters[p] = device.download(gradient, self.network.parameters()[p].len());
-            }
+        for (gradient, p) in parameters.into_iter().zip(range) {
+            flow.parameters[p] = self.is_trained(p).then_some(gradient);
         }
         for (target, &value) in inputs.into_iter().zip(&node.inputs) {
             let Some(Target { buffer, .. }) = target else { continue };

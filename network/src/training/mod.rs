@@ -6,6 +6,9 @@
 
 mod backward;
 mod plan;
+mod resident;
+
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -17,6 +20,7 @@ use crate::op::{Op, Role};
 
 pub use backward::{Gradients, Wanted};
 use plan::Stage;
+pub use resident::Resident;
 
 /// Why a network cannot be run on what it is given.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -62,7 +66,7 @@ pub struct Trainer<D = Cpu> {
 pub struct Saved<D: Device = Cpu> {
     images: usize,
     random: Option<Randomness>,
-    parameters: Vec<D::Buffer>,
+    parameters: Arc<Vec<D::Buffer>>,
     /// The values that exist: the input, and what each stage gives.
     values: Vec<Option<D::Buffer>>,
     /// For each stage.
@@ -112,11 +116,17 @@ impl<D: Device> Trainer<D> {
         images: usize,
         mode: Mode,
     ) -> Result<Saved<D>, TrainingError> {
-        self.check(parameters, x, images)?;
-        Ok(self.device.enter(|| self.run(parameters, x, images, mode)))
+        self.check_parameters(parameters)?;
+        self.check_input(x, images)?;
+        Ok(self.device.enter(|| self.run(self.upload(parameters), x, images, mode)))
     }
 
-    fn run(&self, parameters: &[&[f32]], x: &[f32], images: usize, mode: Mode) -> Saved<D> {
+    /// The parameters in the device's memory.
+    fn upload(&self, parameters: &[&[f32]]) -> Arc<Vec<D::Buffer>> {
+        Arc::new(parameters.iter().map(|p| self.device.upload(p)).collect())
+    }
+
+    fn run(&self, parameters: Arc<Vec<D::Buffer>>, x: &[f32], images: usize, mode: Mode) -> Saved<D> {
         let device = &self.device;
         let random = match mode {
             Mode::Train(random) => Some(random),
@@ -131,7 +141,7 @@ impl<D: Device> Trainer<D> {
         let mut saved = Saved {
             images,
             random,
-            parameters: parameters.iter().map(|p| device.upload(p)).collect(),
+            parameters,
             values: (0..self.network.shapes().len()).map(|_| None).collect(),
             kept: Vec::with_capacity(self.stages.len()),
             statistics: vec![None; self.network.shapes().len()],
@@ -147,17 +157,16 @@ impl<D: Device> Trainer<D> {
         saved
     }
 
-    fn check(&self, parameters: &[&[f32]], x: &[f32], images: usize) -> Result<(), TrainingError> {
+    fn check_parameters(&self, parameters: &[&[f32]]) -> Result<(), TrainingError> {
         let wanted = self.network.parameters();
         if parameters.len() != wanted.len() {
             return Err(TrainingError::Parameters { wanted: wanted.len(), found: parameters.len() });
         }
-        let named = wanted.iter().map(|p| (p.name.as_str(), p.len())).zip(parameters.iter().map(|p| p.len()));
-        let input = (("input", images * self.network.input_len()), x.len());
-        match named.chain([input]).find(|((_, wanted), found)| wanted != found) {
-            Some(((name, wanted), found)) => Err(TrainingError::Length { name: name.to_owned(), wanted, found }),
-            None => Ok(()),
-        }
+        wanted.iter().zip(parameters).try_for_each(|(p, found)| check_length(&p.name, p.len(), found.len()))
+    }
+
+    fn check_input(&self, x: &[f32], images: usize) -> Result<(), TrainingError> {
+        check_length("input", images * self.network.input_len(), x.len())
     }
 
     /// Calls `f` with the context of node `node`.
@@ -214,6 +223,10 @@ impl<D: Device> Trainer<D> {
     fn is_trained(&self, index: usize) -> bool {
         self.network.parameters()[index].role != Role::Buffer
     }
+}
+
+fn check_length(name: &str, wanted: usize, found: usize) -> Result<(), TrainingError> {
+    if wanted == found { Ok(()) } else { Err(TrainingError::Length { name: name.to_owned(), wanted, found }) }
 }
 
 /// A value that was computed earlier.
