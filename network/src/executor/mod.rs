@@ -5,8 +5,8 @@
 //! batch, block or threads. A *faithful* executor does every node on its own, in the network's order, for comparisons with
 //! other programs.
 
-mod plan;
-mod step;
+pub(crate) mod plan;
+pub(crate) mod step;
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::device::{Cpu, Device};
 use crate::graph::Network;
 use crate::op::layout::{plain, to_row_major};
 use crate::weights::Weights;
-use plan::Plan;
+use plan::{Plan, Stage};
 use step::Step;
 
 /// How an executor is prepared.
@@ -26,19 +26,22 @@ pub struct Options {
     pub faithful: bool,
     /// Values that must exist as such, because they are to be handed out or started from: node numbers.
     pub exposed: BTreeSet<usize>,
+    /// Convolutions and linear layers whose factors are rounded to TF32 before they are multiplied (sums are not), as tensor
+    /// cores do: node numbers. Weights are rounded as they are stored, before a normalisation is merged into them.
+    pub tf32: BTreeSet<usize>,
 }
 
 impl Options {
     /// Every node on its own, in the order of the network.
     #[must_use]
     pub fn faithful() -> Self {
-        Self { faithful: true, exposed: BTreeSet::new() }
+        Self { faithful: true, ..Self::default() }
     }
 
     /// With these values handed out or started from.
     #[must_use]
     pub fn exposing(values: impl IntoIterator<Item = usize>) -> Self {
-        Self { faithful: false, exposed: values.into_iter().collect() }
+        Self { exposed: values.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -75,6 +78,7 @@ pub struct Executor<D: Device = Cpu> {
     device: D,
     plan: Plan,
     steps: Vec<Step<D>>,
+    tf32: BTreeSet<usize>,
     /// Images that go through the network together.
     block: usize,
 }
@@ -100,9 +104,10 @@ impl<D: Device> Executor<D> {
     pub fn on(device: D, weights: &Weights, options: &Options) -> Self {
         let network = weights.network().clone();
         let plan = Plan::new(&network, options);
-        let steps = plan.stages.iter().map(|stage| Step::new(&device, weights, stage)).collect();
+        let step = |stage: &Stage| Step::new(&device, weights, stage, options.tf32.contains(&stage.head));
+        let steps = plan.stages.iter().map(step).collect();
         let block = block(&network);
-        Self { network, device, plan, steps, block }
+        Self { network, device, plan, steps, tf32: options.tf32.clone(), block }
     }
 
     /// The network.
@@ -125,9 +130,35 @@ impl<D: Device> Executor<D> {
         assert!(weights.network() == &self.network, "weights are of this network");
         for (stage, step) in self.plan.stages.iter().zip(&mut self.steps) {
             if stage.covers(node) {
-                *step = Step::new(&self.device, weights, stage);
+                *step = Step::new(&self.device, weights, stage, self.tf32.contains(&stage.head));
             }
         }
+    }
+
+    /// What it runs on.
+    pub(crate) const fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// The nodes that are done together, and where values are.
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The stages of [`Executor::plan`] with their weights arranged.
+    pub(crate) fn steps(&self) -> &[Step<D>] {
+        &self.steps
+    }
+
+    /// Stage `index` arranged anew from other weights of the same network.
+    pub(crate) fn rearranged(&self, weights: &Weights, index: usize) -> Step<D> {
+        let stage = &self.plan.stages[index];
+        Step::new(&self.device, weights, stage, self.tf32.contains(&stage.head))
+    }
+
+    /// Images that go through the network together.
+    pub(crate) const fn block(&self) -> usize {
+        self.block
     }
 
     /// What the network gives for `images` images of `x`, all arrays row-major.
@@ -203,7 +234,7 @@ impl<D: Device> Executor<D> {
         Ok(all)
     }
 
-    fn check(&self, value: usize) -> Result<(), ExecutorError> {
+    pub(crate) fn check(&self, value: usize) -> Result<(), ExecutorError> {
         match self.plan.source.get(value) {
             None => Err(ExecutorError::Unknown(value)),
             Some(None) => Err(ExecutorError::Merged(self.name(value))),
@@ -211,17 +242,17 @@ impl<D: Device> Executor<D> {
         }
     }
 
-    fn name(&self, value: usize) -> String {
+    pub(crate) fn name(&self, value: usize) -> String {
         value.checked_sub(1).map_or_else(|| "input".to_owned(), |index| self.network.nodes()[index].name.clone())
     }
 
     /// Numbers in one image of a value.
-    fn len(&self, value: usize) -> usize {
+    pub(crate) fn len(&self, value: usize) -> usize {
         self.network.shapes()[value].iter().product()
     }
 
     /// Row-major numbers of a value as they are inside.
-    fn inside(&self, device: &D, value: usize, images: usize, numbers: &[f32]) -> D::Buffer {
+    pub(crate) fn inside(&self, device: &D, value: usize, images: usize, numbers: &[f32]) -> D::Buffer {
         let given = device.upload(numbers);
         let Some(how) = to_row_major(&self.network.shapes()[value]) else { return given };
         let mut inside = device.buffer(images * self.len(value));
@@ -230,7 +261,7 @@ impl<D: Device> Executor<D> {
     }
 
     /// The numbers of a value in row-major order.
-    fn outside(&self, device: &D, value: usize, images: usize, values: &[Option<D::Buffer>]) -> Vec<f32> {
+    pub(crate) fn outside(&self, device: &D, value: usize, images: usize, values: &[Option<D::Buffer>]) -> Vec<f32> {
         let len = self.len(value);
         let source = self.plan.source[value].and_then(|source| values[source].as_ref());
         let inside = source.expect("a wanted value was checked to exist and is kept until the end");

@@ -11,7 +11,7 @@ use crate::op::arithmetic::limits;
 
 /// A node with what is merged into it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     /// The node.
     pub head: usize,
     /// Where its inputs are.
@@ -27,31 +27,31 @@ pub(super) struct Stage {
     /// The node whose value it gives.
     pub last: usize,
     /// All nodes in it.
-    nodes: Vec<usize>,
+    pub nodes: Vec<usize>,
 }
 
 impl Stage {
     /// Whether node `node` is in it.
-    pub(super) fn covers(&self, node: usize) -> bool {
+    pub(crate) fn covers(&self, node: usize) -> bool {
         self.nodes.contains(&node)
     }
 
     /// Where all that it reads is.
-    fn reads(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn reads(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().copied().chain(self.residual)
     }
 }
 
 /// The stages of a network in order, and where each value is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub stages: Vec<Stage>,
     /// For each value the value that holds its numbers: itself, or what it passes on unchanged; none if it was merged.
     pub source: Vec<Option<usize>>,
 }
 
 impl Plan {
-    pub(super) fn new(network: &Network, options: &Options) -> Self {
+    pub(crate) fn new(network: &Network, options: &Options) -> Self {
         let nodes = network.nodes();
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len() + 1];
         for (index, node) in nodes.iter().enumerate() {
@@ -90,7 +90,7 @@ impl Plan {
     }
 
     /// The stages that lead from `starts` to `ends`, or the value that is missing.
-    pub(super) fn active(&self, starts: &BTreeSet<usize>, ends: &[usize]) -> Result<Vec<usize>, usize> {
+    pub(crate) fn active(&self, starts: &BTreeSet<usize>, ends: &[usize]) -> Result<Vec<usize>, usize> {
         let mut needed: BTreeSet<usize> = ends.iter().copied().filter(|end| !starts.contains(end)).collect();
         let mut active = Vec::new();
         for (index, stage) in self.stages.iter().enumerate().rev() {
@@ -104,7 +104,7 @@ impl Plan {
     }
 
     /// For each active stage, the values that nothing reads after it.
-    pub(super) fn dead(&self, active: &[usize], ends: &[usize]) -> Vec<Vec<usize>> {
+    pub(crate) fn dead(&self, active: &[usize], ends: &[usize]) -> Vec<Vec<usize>> {
         let mut seen: BTreeSet<usize> = ends.iter().copied().collect();
         let mut dead: Vec<Vec<usize>> = Vec::with_capacity(active.len());
         for &index in active.iter().rev() {

@@ -3,6 +3,7 @@
 use super::plan::Stage;
 use crate::device::{Convolution, Device, Fused};
 use crate::graph::Network;
+use crate::kernel::tf32;
 use crate::op::arithmetic::{Context, Forward, Kept, places};
 use crate::op::{Op, ScaleShift};
 use crate::tensor::Tensor;
@@ -10,13 +11,15 @@ use crate::weights::Weights;
 
 /// A stage ready to run.
 #[derive(Debug)]
-pub(super) struct Step<D: Device> {
-    work: Work<D>,
-    bias: Option<D::Buffer>,
+pub(crate) struct Step<D: Device> {
+    pub work: Work<D>,
+    pub bias: Option<D::Buffer>,
+    /// Whether factors are rounded to TF32.
+    pub tf32: bool,
 }
 
 #[derive(Debug)]
-enum Work<D: Device> {
+pub(crate) enum Work<D: Device> {
     Linear(D::Linear),
     Convolution(Convolution, D::Kernel),
     /// A factor for each channel; the offset is the bias.
@@ -26,15 +29,40 @@ enum Work<D: Device> {
 }
 
 /// A factor and an offset for each output.
-struct Affine {
-    scale: Vec<f64>,
-    shift: Vec<f64>,
+pub(crate) struct Affine {
+    pub scale: Vec<f64>,
+    pub shift: Vec<f64>,
+}
+
+/// Makes the stored weights of one output those that the stage multiplies with.
+pub(crate) fn arrange(row: &mut [f32], scale: f64, stage: &Stage, tf32: bool) {
+    if tf32 {
+        tf32::round_all(row);
+    }
+    if !stage.folded.is_empty() {
+        for w in row {
+            *w = (f64::from(*w) * scale) as f32;
+        }
+    }
 }
 
 impl Affine {
     fn identity(outputs: usize, bias: Option<&Tensor>) -> Self {
         let shift = bias.map_or_else(|| vec![0.0; outputs], |b| b.values.iter().map(|v| f64::from(*v)).collect());
         Self { scale: vec![1.0; outputs], shift }
+    }
+
+    /// What stage `stage` does after its sums, or to its input where it is a normalisation; `None` for other operations.
+    pub(crate) fn of(weights: &Weights, stage: &Stage) -> Option<Self> {
+        let (network, tensors) = (weights.network(), weights.of(stage.head));
+        let [_, outputs] = places(&network.shapes()[stage.head]);
+        let start = match &network.nodes()[stage.head - 1].op {
+            Op::Linear(_) | Op::Conv2d(_) => Self::identity(outputs, tensors.get(1)),
+            op @ (Op::BatchNorm(_) | Op::ScaleShift(_)) => Self::identity(outputs, None).then(op, tensors),
+            _ => return None,
+        };
+        let folded = stage.folded.iter();
+        Some(folded.fold(start, |affine, &n| affine.then(&network.nodes()[n - 1].op, weights.of(n))))
     }
 
     /// Followed by the normalisation or scaling `op`.
@@ -60,30 +88,20 @@ impl Affine {
 
 impl<D: Device> Step<D> {
     /// Arranges the weights of a stage.
-    pub(super) fn new(device: &D, weights: &Weights, stage: &Stage) -> Self {
+    pub(crate) fn new(device: &D, weights: &Weights, stage: &Stage, tf32: bool) -> Self {
         let (network, tensors) = (weights.network(), weights.of(stage.head));
         let node = &network.nodes()[stage.head - 1];
         let input = &network.shapes()[node.inputs[0]];
         let [_, outputs] = places(&network.shapes()[stage.head]);
-        let plain = || tensors.iter().map(|t| device.upload(&t.values)).collect();
-        let mut affine = match &node.op {
-            Op::Linear(_) | Op::Conv2d(_) => Affine::identity(outputs, tensors.get(1)),
-            op @ (Op::BatchNorm(_) | Op::ScaleShift(_)) => Affine::identity(outputs, None).then(op, tensors),
-            _ => return Self { work: Work::Plain(plain()), bias: None },
+        let Some(Affine { scale, shift }) = Affine::of(weights, stage) else {
+            let plain = tensors.iter().map(|t| device.upload(&t.values)).collect();
+            return Self { work: Work::Plain(plain), bias: None, tf32: false };
         };
-        for &folded in &stage.folded {
-            affine = affine.then(&network.nodes()[folded - 1].op, weights.of(folded));
-        }
-        let Affine { scale, shift } = affine;
         let bias = shift.iter().any(|s| *s != 0.0).then(|| upload(device, &shift));
         let scaled = || {
             let mut values = tensors[0].values.clone();
-            if !stage.folded.is_empty() {
-                for (row, scale) in values.chunks_exact_mut(tensors[0].values.len() / outputs).zip(&scale) {
-                    for w in row {
-                        *w = (f64::from(*w) * scale) as f32;
-                    }
-                }
+            for (row, scale) in values.chunks_exact_mut(tensors[0].values.len() / outputs).zip(&scale) {
+                arrange(row, *scale, stage, tf32);
             }
             device.upload(&values)
         };
@@ -94,13 +112,22 @@ impl<D: Device> Step<D> {
                 let kernel = device.pack_kernel(&conv, &scaled());
                 Work::Convolution(conv, kernel)
             }
-            _ => Work::Scale(upload(device, &scale)),
+            _ => return Self { work: Work::Scale(upload(device, &scale)), bias, tf32: false },
         };
-        Self { work, bias }
+        Self { work, bias, tf32 }
+    }
+
+    /// The first input as the stage's products take it, where that is not as it is.
+    pub(crate) fn rounded(&self, device: &D, len: usize, x: &D::Buffer) -> Option<D::Buffer> {
+        self.tf32.then(|| {
+            let mut values = device.download(x, len);
+            tf32::round_all(&mut values);
+            device.upload(&values)
+        })
     }
 
     /// What the stage gives for `images` images.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         device: &D,
         network: &Network,
@@ -114,6 +141,8 @@ impl<D: Device> Step<D> {
         let len = images * output.iter().product::<usize>();
         let [places, channels] = places(output);
         let x = value(stage.inputs[0]);
+        let rounded = self.rounded(device, images * network.shapes()[stage.inputs[0]].iter().product::<usize>(), x);
+        let x = rounded.as_ref().unwrap_or(x);
         let fused = Fused { bias: self.bias.as_ref(), residual: stage.residual.map(value), clip: stage.clip };
         let mut y = device.buffer(len);
         match &self.work {

@@ -19,6 +19,7 @@ pub mod pool;
 mod simd;
 pub mod softmax;
 mod spread;
+pub mod tf32;
 mod tile;
 
 pub use aligned::Aligned;
