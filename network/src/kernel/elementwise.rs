@@ -227,7 +227,7 @@ impl Default for Then<'_> {
 
 /// The larger of `low` and `v`, then the smaller of `high` and that; NaN passes.
 #[inline(always)]
-fn clipped(v: f32, (low, high): (f32, f32)) -> f32 {
+pub(crate) fn clipped(v: f32, (low, high): (f32, f32)) -> f32 {
     let v = if low > v { low } else { v };
     if high < v { high } else { v }
 }

@@ -210,6 +210,59 @@ pub fn matmul(
     });
 }
 
+/// For each row `i` of `x`, adds to row `i` of the sums in `c` the product of that row with rows `firsts[i]..` of `b`, as many as the row
+/// of `x` is long, then does what `around` says after sums. A row of `c` is `places` times the columns of `b`, and one of `x` as many times
+/// as long.
+///
+/// # Panics
+/// If a slice is not as long as that, or `b` has no such rows.
+pub fn add_rows(
+    set: InstructionSet,
+    (places, firsts): (usize, &[usize]),
+    x: &[f32],
+    b: &Packed,
+    around: &Around<'_>,
+    c: &mut [f32],
+) {
+    let (rows, len) = (firsts.len(), places * b.columns);
+    assert_eq!(c.len(), rows * len, "places x columns for each row");
+    let width = x.len() / (rows * places).max(1);
+    for (i, &first) in firsts.iter().enumerate() {
+        assert!(first + width <= b.depth, "b has such rows");
+        let around = Around { residual: around.residual.map(|r| &r[i * len..]), ..*around };
+        let x = &x[i * places * width..][..places * width];
+        set.run(Slab { first, width, places, x, b, around, c: &mut c[i * len..][..len] });
+    }
+}
+
+/// Some rows of the right factor.
+struct Slab<'a, 'b> {
+    first: usize,
+    width: usize,
+    places: usize,
+    x: &'a [f32],
+    b: &'a Packed,
+    around: Around<'a>,
+    c: &'b mut [f32],
+}
+
+impl Work for Slab<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { first: row, width, places, x, b, around, c } = self;
+        let grid = Grid::line(places, width, b.columns);
+        for p in 0..b.panels.count() {
+            let (first, lanes) = b.panels.span(p);
+            let panel = &b.panels.panel(p)[row * b.panels.width()..];
+            let chain = Chain::new(x, (&[0], width, 1), (panel, b.panels.width()));
+            let finish = around.finish(first);
+            let out = &mut Out { y: &mut c[first..], columns: lanes, start: Start::Stored, finish };
+            sweep::<S, false>(&chain, &grid, out);
+        }
+    }
+}
+
 /// `y = x weight^T` for the row-major `rows x inputs` matrix `x` and `outputs x inputs` matrix `weight`, by way of the
 /// transposed result: that arranges `x` instead of `weight`. Then a bias per output and limits.
 ///

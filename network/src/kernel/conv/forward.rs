@@ -44,6 +44,19 @@ impl PackedForward {
         };
         Self { groups: (0..conv.groups).map(group).collect(), taps, depth }
     }
+
+    /// The panels of group `g`: the numbers of each, its first output within the group, how many it has, and the distance of its
+    /// rows.
+    pub(super) fn panels_of(&self, g: usize) -> impl Iterator<Item = (&[f32], usize, usize, usize)> {
+        let panels = &self.groups[g];
+        (0..panels.count()).map(|p| (panels.panel(p), panels.span(p).0, panels.span(p).1, panels.width()))
+    }
+
+    /// The panel with output `output` of a depthwise convolution, the output's place in a row, and the distance of rows.
+    pub(super) fn lane(&self, output: usize) -> (&[f32], usize, usize) {
+        let width = self.groups[0].width();
+        (self.groups[0].panel(output / width), output % width, width)
+    }
 }
 
 /// `y = conv(x)` for all images in `x`, with bias, residual and limits as `around` says.

@@ -5,6 +5,7 @@
 
 mod backward_input;
 mod backward_weight;
+mod channel;
 mod forward;
 mod geometry;
 mod scatter;
@@ -13,5 +14,6 @@ mod tests;
 
 pub use backward_input::{PackedBackward, backward_input};
 pub use backward_weight::backward_weight;
+pub use channel::{add_channel, one_channel};
 pub use forward::{PackedForward, forward, forward_with_statistics};
 pub use geometry::Convolution;
