@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod arch;
+pub mod campaign;
 pub mod dense;
 pub mod device;
 pub mod executor;

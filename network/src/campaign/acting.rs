@@ -1,0 +1,123 @@
+//! Where in the executor's stages a fault acts, found before anything is run.
+
+use std::collections::BTreeMap;
+
+use super::Campaign;
+use super::fault::{ActivationFault, Fault, Stored};
+use crate::device::Cpu;
+use crate::executor::plan::Stage;
+use crate::executor::step::{Affine, Step, arrange};
+use crate::op::Op;
+use crate::op::arithmetic::places;
+use crate::weights::Weights;
+
+/// What a fault changes.
+#[derive(Debug)]
+pub(super) enum Acting<'a> {
+    /// Nothing: the numbers that products are made with have the same bits.
+    Nothing,
+    /// One channel of what one stage gives.
+    Channel(Channel),
+    /// Numbers of what one node gives.
+    Value(&'a ActivationFault),
+    /// Anything else: stages, by number.
+    Stages(BTreeMap<usize, Step<Cpu>>),
+}
+
+/// A channel that is computed with other numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Channel {
+    pub stage: usize,
+    /// The group of channels that it reads.
+    pub group: usize,
+    pub channel: usize,
+    /// Its weights as the stage multiplies with them; the factor alone for a normalisation.
+    pub weights: Vec<f32>,
+    /// What its sums begin with.
+    pub start: f32,
+}
+
+/// Finds where faults act; a scratch copy of the weights serves one fault after another.
+pub(super) struct Locator<'a, 'b> {
+    campaign: &'b Campaign<'a>,
+    scratch: Weights,
+}
+
+impl<'a, 'b> Locator<'a, 'b> {
+    pub(super) fn new(campaign: &'b Campaign<'a>) -> Self {
+        Self { campaign, scratch: campaign.weights.clone() }
+    }
+
+    /// Where `fault` acts.
+    pub(super) fn locate<'f>(&mut self, fault: &'f Fault) -> Acting<'f> {
+        let numbers = match fault {
+            Fault::Activation(fault) if fault.elements.is_empty() => return Acting::Nothing,
+            Fault::Activation(fault) => return Acting::Value(fault),
+            Fault::Stored(numbers) => numbers,
+        };
+        let stored = self.campaign.weights.tensors();
+        let changed: Vec<Stored> = numbers
+            .iter()
+            .filter(|s| stored[s.parameter].values[s.element].to_bits() != s.value.to_bits())
+            .copied()
+            .collect();
+        if changed.is_empty() {
+            return Acting::Nothing;
+        }
+        let Some((stage, channel)) = self.one_channel(&changed) else {
+            return Acting::Stages(self.campaign.faulty_steps(&changed));
+        };
+        let golden = self.arranged(stage, channel);
+        for number in &changed {
+            self.scratch.value_mut(number.parameter)[number.element] = number.value;
+        }
+        let faulty = self.arranged(stage, channel);
+        for number in &changed {
+            let value = stored[number.parameter].values[number.element];
+            self.scratch.value_mut(number.parameter)[number.element] = value;
+        }
+        let words = |c: &Channel| c.weights.iter().chain([&c.start]).map(|v| v.to_bits()).collect::<Vec<_>>();
+        if words(&golden) == words(&faulty) { Acting::Nothing } else { Acting::Channel(faulty) }
+    }
+
+    /// The stage and channel that all of `numbers` belong to, if there is one.
+    fn one_channel(&self, numbers: &[Stored]) -> Option<(usize, usize)> {
+        let mut found = numbers.iter().map(|number| self.channel_of(number));
+        let first = found.next()??;
+        found.all(|other| other == Some(first)).then_some(first)
+    }
+
+    fn channel_of(&self, number: &Stored) -> Option<(usize, usize)> {
+        let network = self.campaign.weights.network();
+        let parameter = &network.parameters()[number.parameter];
+        let stages = &self.campaign.executor.plan().stages;
+        let index = stages.iter().position(|stage| stage.covers(parameter.node))?;
+        let stage = &stages[index];
+        let head = &network.nodes()[stage.head - 1].op;
+        let folds = matches!(head, Op::Linear(_) | Op::Conv2d(_) | Op::BatchNorm(_) | Op::ScaleShift(_));
+        let [_, outputs] = places(&network.shapes()[stage.head]);
+        (folds && parameter.len().is_multiple_of(outputs))
+            .then(|| (index, number.element / (parameter.len() / outputs)))
+    }
+
+    /// Channel `channel` of stage `index` as the scratch weights have it.
+    fn arranged(&self, index: usize, channel: usize) -> Channel {
+        let (executor, network) = (&self.campaign.executor, self.campaign.weights.network());
+        let stage: &Stage = &executor.plan().stages[index];
+        let affine = Affine::of(&self.scratch, stage).expect("a stage of channels was asked for");
+        let (scale, start) = (affine.scale[channel], affine.shift[channel] as f32);
+        let row = |outputs: usize| {
+            let values = &self.scratch.of(stage.head)[0].values;
+            let len = values.len() / outputs;
+            let mut row = values[channel * len..][..len].to_vec();
+            arrange(&mut row, scale, stage, executor.steps()[index].tf32);
+            row
+        };
+        let (group, weights) = match &network.nodes()[stage.head - 1].op {
+            Op::Conv2d(conv) => (channel / (conv.outputs / conv.groups), row(conv.outputs)),
+            Op::Linear(linear) => (0, row(linear.outputs)),
+            _ => (0, vec![scale as f32]),
+        };
+        Channel { stage: index, group, channel, weights, start }
+    }
+}

@@ -1,0 +1,96 @@
+//! The definition of an outcome: the whole network again, with the fault in it.
+
+use std::collections::BTreeMap;
+
+use super::fault::{ActivationFault, Fault, Range, Run};
+use super::outcome::Tally;
+use super::{Campaign, total};
+use crate::device::{Buffer, Cpu, Device};
+use crate::executor::step::Step;
+use crate::op::arithmetic::places;
+
+impl Campaign<'_> {
+    /// Runs every example of every run through the whole network.
+    pub(super) fn full(&self, runs: &[Run<'_>]) -> Vec<Tally> {
+        runs.iter().map(|run| self.full_run(run)).collect()
+    }
+
+    fn full_run(&self, run: &Run<'_>) -> Tally {
+        let (faulty, wrong) = match run.fault {
+            Fault::Stored(numbers) => (self.faulty_steps(numbers), None),
+            Fault::Activation(fault) => (BTreeMap::new(), Some(fault)),
+        };
+        let images = self.images(run);
+        let device = self.executor.device();
+        total(device.spread(images.len(), self.executor.block(), |device, range| {
+            let images = &images[range];
+            let logits = self.infer(device, images, &faulty, wrong);
+            let mut tally = Tally::default();
+            for (logits, &image) in logits.chunks_exact(self.weights.network().output_len()).zip(images) {
+                tally.count(&self.golden(image as usize), logits);
+            }
+            tally
+        }))
+    }
+
+    /// The stages that read a faulty number, arranged with it.
+    pub(super) fn faulty_steps(&self, numbers: &[super::Stored]) -> BTreeMap<usize, Step<Cpu>> {
+        let network = self.weights.network();
+        let mut weights = self.weights.clone();
+        for stored in numbers {
+            weights.value_mut(stored.parameter)[stored.element] = stored.value;
+        }
+        let touched = |node: usize| numbers.iter().any(|s| network.parameters()[s.parameter].node == node);
+        let stages = self.executor.plan().stages.iter().enumerate();
+        stages
+            .filter(|(_, stage)| stage.nodes.iter().any(|&node| touched(node)))
+            .map(|(index, _)| (index, self.executor.rearranged(&weights, index)))
+            .collect()
+    }
+
+    fn infer(
+        &self,
+        device: &Cpu,
+        images: &[u32],
+        faulty: &BTreeMap<usize, Step<Cpu>>,
+        wrong: Option<&ActivationFault>,
+    ) -> Vec<f32> {
+        let (network, plan) = (self.weights.network(), self.executor.plan());
+        let mut values: Vec<Option<Buffer>> = network.shapes().iter().map(|_| None).collect();
+        let corrupted = |value: usize, mut numbers: Buffer| {
+            if let Some(fault) = wrong.filter(|fault| fault.node == value) {
+                let len = self.executor.len(value);
+                numbers[..images.len() * len]
+                    .chunks_exact_mut(len)
+                    .for_each(|x| fault.apply(&network.shapes()[value], x));
+            }
+            Some(numbers)
+        };
+        values[0] = corrupted(0, self.input(device, images));
+        for (index, (stage, step)) in plan.stages.iter().zip(self.executor.steps()).enumerate() {
+            let step = faulty.get(&index).unwrap_or(step);
+            values[stage.last] = corrupted(stage.last, step.run(device, network, stage, images.len(), &values));
+        }
+        self.executor.outside(device, network.nodes().len(), images.len(), &values)
+    }
+}
+
+impl ActivationFault {
+    /// Makes the numbers of one example, of shape `shape`, faulty; they are in the order inside.
+    pub(super) fn apply(&self, shape: &[usize], numbers: &mut [f32]) {
+        let range = Range::of(numbers);
+        for &element in &self.elements {
+            let at = inside(shape, element);
+            numbers[at] = self.corrupt.corrupt(numbers[at], range);
+        }
+    }
+}
+
+/// Where the row-major element `element` of an array of shape `shape` is inside.
+pub(super) fn inside(shape: &[usize], element: usize) -> usize {
+    if shape.len() != 3 {
+        return element;
+    }
+    let [count, channels] = places(shape);
+    element % count * channels + element / count
+}

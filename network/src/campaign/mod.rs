@@ -1,0 +1,228 @@
+//! Fault campaigns: what each of many faults does to a network's outputs on each of many examples.
+//!
+//! [`Method::Full`] runs the whole network again for every fault, and defines every outcome.
+mod acting;
+mod change;
+mod error;
+mod exact;
+mod fault;
+mod flow;
+mod full;
+mod keep;
+mod outcome;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use std::collections::BTreeSet;
+
+use crate::device::{Cpu, Device};
+use crate::executor::{self, Executor};
+use crate::weights::Weights;
+use outcome::{Tally, argmax, confidence, is_close};
+
+pub use error::CampaignError;
+pub use fault::{ActivationFault, Corrupt, Fault, Range, Run, Stored};
+pub use outcome::Outcome;
+
+/// How outcomes are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Method {
+    /// The whole network for every fault and example.
+    Full,
+    /// Only what a fault changes, as far as it changes it; verdicts are those of [`Method::Full`].
+    #[default]
+    Exact,
+}
+
+/// How a campaign is run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// How outcomes are found.
+    pub method: Method,
+    /// Bytes that fault-free values of some examples may take together; at least a few examples are kept.
+    pub memory: usize,
+    /// Nodes whose values faults may be in: these are computed on their own, and not merged with what follows.
+    pub exposed: BTreeSet<usize>,
+    /// Convolutions and linear layers that multiply in TF32 ([`executor::Options::tf32`]).
+    pub tf32: BTreeSet<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { method: Method::default(), memory: 512 << 20, exposed: BTreeSet::new(), tf32: BTreeSet::new() }
+    }
+}
+
+/// What faults are tried on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Examples<'a> {
+    /// One example after another, each row-major.
+    pub x: &'a [f32],
+    /// The class of each, where it is known.
+    pub labels: Option<&'a [u32]>,
+}
+
+/// A network, examples, and what it gives for them without a fault.
+#[derive(Debug)]
+pub struct Campaign<'a> {
+    weights: &'a Weights,
+    examples: Examples<'a>,
+    count: usize,
+    options: Options,
+    executor: Executor<Cpu>,
+    logits: Vec<f32>,
+    predicted: Vec<usize>,
+    confidence: Vec<f64>,
+    /// Whether rounding might swap the two largest fault-free outputs.
+    close: Vec<bool>,
+    /// For each value the last stage that reads it; no stage is after the output.
+    last_reader: Vec<usize>,
+}
+
+impl<'a> Campaign<'a> {
+    /// Runs all examples through the network once.
+    ///
+    /// # Errors
+    /// Where examples do not fit the network, or outputs are not finite even without a fault.
+    pub fn new(weights: &'a Weights, examples: Examples<'a>, options: Options) -> Result<Self, CampaignError> {
+        let len = weights.network().input_len();
+        if !examples.x.len().is_multiple_of(len) {
+            return Err(CampaignError::Examples { wanted: len, found: examples.x.len() });
+        }
+        let count = examples.x.len() / len;
+        if let Some(labels) = examples.labels.filter(|labels| labels.len() != count) {
+            return Err(CampaignError::Labels { examples: count, labels: labels.len() });
+        }
+        let Options { exposed, tf32, .. } = options.clone();
+        let executor = Executor::new(weights, &executor::Options { faithful: false, exposed, tf32 });
+        let logits = executor.run(examples.x, count)?;
+        let classes = weights.network().output_len();
+        if let Some(at) = logits.iter().position(|v| !v.is_finite()) {
+            return Err(CampaignError::Golden(at / classes));
+        }
+        let predicted: Vec<usize> = logits.chunks_exact(classes).map(argmax).collect();
+        let confidence = logits.chunks_exact(classes).zip(&predicted).map(|(z, &class)| confidence(z, class)).collect();
+        let close = logits.chunks_exact(classes).map(is_close).collect();
+        let last_reader = last_readers(&executor);
+        Ok(Self { weights, examples, count, options, executor, logits, predicted, confidence, close, last_reader })
+    }
+
+    /// How many examples there are.
+    #[must_use]
+    pub const fn examples(&self) -> usize {
+        self.count
+    }
+
+    /// The fault-free prediction for each example.
+    #[must_use]
+    pub fn predicted(&self) -> &[usize] {
+        &self.predicted
+    }
+
+    /// The fault-free outputs, row-major, example after example.
+    #[must_use]
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// How many examples the fault-free network gets right; `None` without labels.
+    #[must_use]
+    pub fn correct(&self) -> Option<u32> {
+        let right = |labels: &[u32]| labels.iter().zip(&self.predicted).filter(|(l, p)| **l as usize == **p).count();
+        self.examples.labels.map(|labels| right(labels) as u32)
+    }
+
+    /// What each run does, in their order. Work is shared out over the current rayon pool; outcomes depend neither on it nor
+    /// on how a list of runs is cut into calls.
+    ///
+    /// # Errors
+    /// Where a fault or an example does not exist.
+    pub fn evaluate(&self, runs: &[Run<'_>]) -> Result<Vec<Outcome>, CampaignError> {
+        runs.iter().try_for_each(|run| self.check(run))?;
+        let tallies = match self.options.method {
+            Method::Full => self.full(runs),
+            Method::Exact => self.exact(runs),
+        };
+        Ok(tallies.iter().map(|tally| tally.outcome(self.examples.labels.is_some())).collect())
+    }
+
+    /// Whether everything that a run names exists.
+    fn check(&self, run: &Run<'_>) -> Result<(), CampaignError> {
+        let network = self.weights.network();
+        if let Some(&image) = run.images.unwrap_or(&[]).iter().find(|&&image| image as usize >= self.count) {
+            return Err(CampaignError::NoSuchExample { image, examples: self.count });
+        }
+        match run.fault {
+            Fault::Stored(numbers) => {
+                let exists = |s: &Stored| network.parameters().get(s.parameter).is_some_and(|p| s.element < p.len());
+                match numbers.iter().find(|s| !exists(s)) {
+                    Some(&Stored { parameter, element, .. }) => Err(CampaignError::NoSuchNumber { parameter, element }),
+                    None => Ok(()),
+                }
+            }
+            Fault::Activation(ActivationFault { node, elements, .. }) => {
+                let node = *node;
+                self.executor.check(node)?;
+                if self.executor.plan().source[node] != Some(node) {
+                    return Err(CampaignError::PassedOn(self.executor.name(node)));
+                }
+                match elements.iter().find(|&&element| element >= self.executor.len(node)) {
+                    Some(&element) => Err(CampaignError::NoSuchValue { node, element }),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// What example `image` gives without a fault.
+    fn golden(&self, image: usize) -> outcome::Golden<'_> {
+        let classes = self.weights.network().output_len();
+        outcome::Golden {
+            logits: &self.logits[image * classes..][..classes],
+            predicted: self.predicted[image],
+            confidence: self.confidence[image],
+            label: self.examples.labels.map(|labels| labels[image]),
+        }
+    }
+
+    /// Where the outputs are.
+    fn output(&self) -> usize {
+        let plan = self.executor.plan();
+        plan.source.last().copied().flatten().expect("the last node is not merged with another")
+    }
+
+    /// The examples of a run.
+    fn images(&self, run: &Run<'_>) -> Vec<u32> {
+        run.images.map_or_else(|| (0..self.count as u32).collect(), <[u32]>::to_vec)
+    }
+
+    /// Examples `images` as they are inside.
+    fn input(&self, device: &Cpu, images: &[u32]) -> <Cpu as Device>::Buffer {
+        let len = self.weights.network().input_len();
+        let rows: Vec<f32> =
+            images.iter().flat_map(|&image| &self.examples.x[image as usize * len..][..len]).copied().collect();
+        self.executor.inside(device, 0, images.len(), &rows)
+    }
+}
+
+/// For each value the last stage that reads it.
+fn last_readers(executor: &Executor<Cpu>) -> Vec<usize> {
+    let plan = executor.plan();
+    let mut last = vec![0; plan.source.len()];
+    for (index, stage) in plan.stages.iter().enumerate() {
+        stage.reads().for_each(|value| last[value] = index);
+    }
+    if let Some(Some(output)) = plan.source.last() {
+        last[*output] = usize::MAX;
+    }
+    last
+}
+
+/// The sum of counts.
+fn total(tallies: impl IntoIterator<Item = Tally>) -> Tally {
+    tallies.into_iter().fold(Tally::default(), |mut sum, tally| {
+        sum.add(&tally);
+        sum
+    })
+}
