@@ -20,8 +20,8 @@ pub(super) enum Acting<'a> {
     Channel(Channel),
     /// Numbers of what one node gives.
     Value(&'a ActivationFault),
-    /// Anything else: stages, by number.
-    Stages(BTreeMap<usize, Step<Cpu>>),
+    /// Anything else: stages, by number, after a number of the fault's own.
+    Stages(usize, BTreeMap<usize, Step<Cpu>>),
 }
 
 /// A channel that is computed with other numbers.
@@ -41,11 +41,13 @@ pub(super) struct Channel {
 pub(super) struct Locator<'a, 'b> {
     campaign: &'b Campaign<'a>,
     scratch: Weights,
+    /// How many faults were found to act in several stages.
+    several: usize,
 }
 
 impl<'a, 'b> Locator<'a, 'b> {
     pub(super) fn new(campaign: &'b Campaign<'a>) -> Self {
-        Self { campaign, scratch: campaign.weights.clone() }
+        Self { campaign, scratch: campaign.weights.clone(), several: 0 }
     }
 
     /// Where `fault` acts.
@@ -65,7 +67,8 @@ impl<'a, 'b> Locator<'a, 'b> {
             return Acting::Nothing;
         }
         let Some((stage, channel)) = self.one_channel(&changed) else {
-            return Acting::Stages(self.campaign.faulty_steps(&changed));
+            self.several += 1;
+            return Acting::Stages(self.several, self.campaign.faulty_steps(&changed));
         };
         let golden = self.arranged(stage, channel);
         for number in &changed {

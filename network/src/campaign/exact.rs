@@ -16,13 +16,15 @@ use std::ops::Range as Span;
 use super::Campaign;
 use super::acting::{Acting, Channel, Locator};
 use super::change::{Change, Numbers, Partial, Row, differ};
-use super::fault::{ActivationFault, Run};
+use super::fault::{ActivationFault, Fault, Run};
 use super::flow::{Batch, Flow};
 use super::full::inside;
 use super::outcome::{Tally, is_close};
+use super::screen::{Audit, Screen};
 use super::tile::{CHUNK, Chunk};
 use crate::device::{Buffer, Convolution, Cpu, Device};
-use crate::executor::step::Work;
+use crate::executor::plan::Stage;
+use crate::executor::step::{Step, Work};
 use crate::kernel::{Threads, conv, elementwise, matmul::Around};
 use crate::op::arithmetic::{extent, places};
 
@@ -34,129 +36,174 @@ const BATCH: usize = 1 << 20;
 const LARGE: f32 = 64.0;
 
 /// Faults of one place and the examples of one chunk that they are tried on.
-struct Unit<'u> {
+pub(super) struct Unit<'u> {
     chunk: &'u Chunk,
     members: Vec<Member<'u>>,
 }
 
 /// A fault, and the places of its examples in the chunk.
-struct Member<'u> {
+pub(super) struct Member<'u> {
     run: usize,
+    fault: &'u Fault,
     acting: &'u Acting<'u>,
     images: Vec<usize>,
+}
+
+/// A member, and the place of an example in the chunk.
+#[derive(Clone, Copy)]
+struct Pair {
+    member: usize,
+    image: usize,
+    /// Whether it is run only to see whether it could have been skipped.
+    audited: bool,
+}
+
+/// Pairs that differ in channels of one value.
+struct Queue {
+    value: usize,
+    /// The stage at which they go on.
+    from: usize,
+    /// How many go on together.
+    batch: usize,
+    /// For each example of the chunk the largest fault-free number of the value.
+    largest: Vec<f32>,
+    /// Room for a change.
+    change: Vec<f32>,
+    /// Pairs whose sums may be added up in any order.
+    few: Waiting,
+    /// Pairs whose sums may not.
+    bitwise: Waiting,
 }
 
 /// Pairs that wait until there are enough.
 #[derive(Default)]
 struct Waiting {
-    /// Member and place of the example.
-    pairs: Vec<(usize, usize)>,
+    pairs: Vec<Pair>,
     partial: Partial,
     /// Whole values instead of channels.
     dense: Vec<f32>,
 }
 
-/// The examples that runs ask for, and where each run's are.
-struct Layout {
-    needed: Vec<u32>,
+/// Runs with what their faults do, and the examples that they ask for.
+pub(super) struct Prepared<'f> {
+    acting: Vec<Acting<'f>>,
+    /// Runs whose faults change something, those of one place after another.
+    pub groups: Vec<usize>,
+    /// All examples that are asked for.
+    pub needed: Vec<u32>,
     /// For each run, places in `needed`, ascending; none where it is all of them.
     places: Vec<Option<Vec<usize>>>,
 }
 
-impl Layout {
-    fn new(count: usize, runs: &[Run<'_>]) -> Self {
-        let needed: Vec<u32> = if runs.iter().any(|run| run.images.is_none()) {
-            (0..count as u32).collect()
+impl<'f> Prepared<'f> {
+    pub(super) fn new(campaign: &Campaign<'_>, runs: &[Run<'f>]) -> Self {
+        let mut locator = Locator::new(campaign);
+        let acting: Vec<Acting<'f>> = runs.iter().map(|run| locator.locate(run.fault)).collect();
+        let mut groups: Vec<usize> = (0..runs.len()).filter(|&run| !matches!(acting[run], Acting::Nothing)).collect();
+        groups.sort_by_key(|&run| (acting[run].place(), acting[run].channel()));
+        let acts = || groups.iter().map(|&run| &runs[run]);
+        let needed: Vec<u32> = if acts().any(|run| run.images.is_none()) {
+            (0..campaign.count as u32).collect()
         } else {
-            let mut all: Vec<u32> = runs.iter().filter_map(|run| run.images).flatten().copied().collect();
+            let mut all: Vec<u32> = acts().filter_map(|run| run.images).flatten().copied().collect();
             all.sort_unstable();
             all.dedup();
             all
         };
         let places = |run: &Run<'_>| {
             run.images.map(|images| {
-                let place = |image: &u32| needed.binary_search(image).expect("every example was listed");
-                let mut places: Vec<usize> = images.iter().map(place).collect();
+                let found = images.iter().filter_map(|image| needed.binary_search(image).ok());
+                let mut places: Vec<usize> = found.collect();
                 places.sort_unstable();
                 places
             })
         };
         let places = runs.iter().map(places).collect();
-        Self { needed, places }
+        Self { acting, groups, needed, places }
     }
 
-    /// The places of a run's examples within chunk `chunk`, which holds `len`.
-    fn within(&self, run: usize, chunk: usize, len: usize) -> Vec<usize> {
-        let Span { start, end } = chunk * CHUNK..chunk * CHUNK + len;
+    /// The counts of the runs whose faults change nothing; zero for all others.
+    pub(super) fn untouched(&self, campaign: &Campaign<'_>, runs: &[Run<'_>]) -> Vec<Tally> {
+        let one = |(run, acting): (&Run<'_>, &Acting<'_>)| {
+            let mut tally = Tally::default();
+            if matches!(acting, Acting::Nothing) {
+                campaign.images(run).iter().for_each(|&image| tally.untouched(&campaign.golden(image as usize)));
+            }
+            tally
+        };
+        runs.iter().zip(&self.acting).map(one).collect()
+    }
+
+    /// The places of a run's examples among those of `needed` from `start` on.
+    fn within(&self, run: usize, some: Span<usize>) -> Vec<usize> {
         match &self.places[run] {
-            None => (0..len).collect(),
+            None => (0..some.len()).collect(),
             Some(places) => {
                 let at = |bound: usize| places.partition_point(|&place| place < bound);
-                places[at(start)..at(end)].iter().map(|place| place - start).collect()
+                places[at(some.start)..at(some.end)].iter().map(|place| place - some.start).collect()
             }
         }
+    }
+
+    /// What there is to do on a chunk, which holds the examples of `needed` from `start` on.
+    pub(super) fn units<'u>(&'u self, chunk: &'u Chunk, start: usize, runs: &[Run<'u>]) -> Vec<Unit<'u>> {
+        let some = start..start + chunk.images.len();
+        let member = |&run: &usize| {
+            let images = self.within(run, some.clone());
+            (!images.is_empty()).then(|| Member { run, fault: runs[run].fault, acting: &self.acting[run], images })
+        };
+        let mut units = Vec::new();
+        for group in self.groups.chunk_by(|&a, &b| self.acting[a].place() == self.acting[b].place()) {
+            let mut members = group.iter().filter_map(member).peekable();
+            while members.peek().is_some() {
+                units.push(Unit { chunk, members: members.by_ref().take(TOGETHER).collect() });
+            }
+        }
+        units
     }
 }
 
 impl Campaign<'_> {
     /// Runs what differs.
     pub(super) fn exact(&self, runs: &[Run<'_>]) -> Vec<Tally> {
-        let mut locator = Locator::new(self);
-        let acting: Vec<Acting<'_>> = runs.iter().map(|run| locator.locate(run.fault)).collect();
-        let layout = Layout::new(self.count, runs);
-        let mut tallies = vec![Tally::default(); runs.len()];
-        let acts: Vec<usize> = (0..runs.len()).filter(|&run| !matches!(acting[run], Acting::Nothing)).collect();
-        for (run, tally) in tallies.iter_mut().enumerate().filter(|(run, _)| matches!(acting[*run], Acting::Nothing)) {
-            self.images(&runs[run]).iter().for_each(|&image| tally.untouched(&self.golden(image as usize)));
+        let prepared = Prepared::new(self, runs);
+        let mut tallies = prepared.untouched(self, runs);
+        if prepared.groups.is_empty() {
+            return tallies;
         }
-        let mut groups = acts;
-        groups.sort_by_key(|&run| acting[run].place());
-        let some = self.chunks_at_a_time();
-        for (tile, images) in layout.needed.chunks(some * CHUNK).enumerate() {
-            if groups.is_empty() {
-                break;
-            }
+        let device = self.executor.device();
+        let some = self.chunks_at_a_time() * CHUNK;
+        for (tile, images) in prepared.needed.chunks(some).enumerate() {
             let chunks = self.tile(images);
-            let mut units = Vec::new();
-            for (number, chunk) in chunks.iter().enumerate() {
-                let member = |&run: &usize| {
-                    let images = layout.within(run, tile * some + number, chunk.images.len());
-                    (!images.is_empty()).then(|| Member { run, acting: &acting[run], images })
-                };
-                for group in groups.chunk_by(|&a, &b| acting[a].place() == acting[b].place()) {
-                    let mut members = group.iter().filter_map(member).peekable();
-                    while members.peek().is_some() {
-                        units.push(Unit { chunk, members: members.by_ref().take(TOGETHER).collect() });
-                    }
-                }
-            }
-            let device = self.executor.device();
-            let done = device.spread(units.len(), 1, |device, range| self.unit(device, &units[range.start]));
-            for (unit, done) in units.iter().zip(done) {
-                unit.members.iter().zip(done).for_each(|(member, tally)| tallies[member.run].add(&tally));
+            let each = |(number, chunk)| prepared.units(chunk, tile * some + number * CHUNK, runs);
+            let units: Vec<Unit<'_>> = chunks.iter().enumerate().flat_map(each).collect();
+            let done = device
+                .spread(units.len(), 1, |device, range| Runner::new(self, device, &units[range.start], None).run());
+            for (run, tally) in done.into_iter().flatten() {
+                tallies[run].add(&tally);
             }
         }
         tallies
     }
 
-    fn unit(&self, device: &Cpu, unit: &Unit<'_>) -> Vec<Tally> {
-        let mut runner = Runner::new(self, device, unit);
-        match unit.members[0].acting {
-            Acting::Nothing => {}
-            Acting::Channel(channel) => runner.channels(channel.stage, channel.group),
-            Acting::Value(fault) => runner.values(fault.node),
-            Acting::Stages(_) => runner.stages(),
-        }
-        runner.tallies
-    }
-
     /// Pairs that go through the stages from `from` on together.
     fn batch(&self, from: usize) -> usize {
-        let around = |stage: &crate::executor::plan::Stage| {
+        let around = |stage: &Stage| {
             self.executor.len(stage.last) + stage.reads().map(|value| self.executor.len(value)).sum::<usize>()
         };
         let largest = self.executor.plan().stages.iter().skip(from).map(around).max().unwrap_or(1);
         (BATCH / (4 * largest.max(1))).clamp(4, 64)
+    }
+}
+
+impl Unit<'_> {
+    /// The value that the members change channels of; none where they change more.
+    pub(super) fn value(&self, campaign: &Campaign<'_>) -> Option<usize> {
+        match self.members[0].acting {
+            Acting::Channel(channel) => Some(campaign.executor.plan().stages[channel.stage].last),
+            Acting::Value(fault) => Some(fault.node),
+            Acting::Nothing | Acting::Stages(..) => None,
+        }
     }
 }
 
@@ -168,31 +215,54 @@ impl Acting<'_> {
             Self::Channel(channel) => (1, channel.stage, channel.group),
             Self::Value(fault) => (2, fault.node, 0),
             // Each has its own weights.
-            Self::Stages(stages) => (3, std::ptr::from_ref(stages).addr(), 0),
+            Self::Stages(number, _) => (3, *number, 0),
         }
+    }
+
+    /// What neighbours of the same place have in common.
+    fn channel(&self) -> usize {
+        if let Self::Channel(channel) = self { channel.channel } else { 0 }
     }
 }
 
 /// A unit at work on one thread.
-struct Runner<'r, 'c> {
+pub(super) struct Runner<'r, 'c> {
     campaign: &'r Campaign<'c>,
     device: &'r Cpu,
     unit: &'r Unit<'r>,
     flow: Flow<'r, 'c>,
+    screen: Option<Screen<'r>>,
+    /// For each member.
     tallies: Vec<Tally>,
 }
 
 /// No stage is faulty.
-static SOUND: BTreeMap<usize, crate::executor::step::Step<Cpu>> = BTreeMap::new();
+static SOUND: BTreeMap<usize, Step<Cpu>> = BTreeMap::new();
 
 impl<'r, 'c> Runner<'r, 'c> {
-    fn new(campaign: &'r Campaign<'c>, device: &'r Cpu, unit: &'r Unit<'r>) -> Self {
+    pub(super) fn new(
+        campaign: &'r Campaign<'c>,
+        device: &'r Cpu,
+        unit: &'r Unit<'r>,
+        screen: Option<Screen<'r>>,
+    ) -> Self {
         let faulty = match unit.members[0].acting {
-            Acting::Stages(stages) => stages,
+            Acting::Stages(_, stages) => stages,
             _ => &SOUND,
         };
         let flow = Flow::new(campaign, device, unit.chunk, faulty);
-        Self { campaign, device, unit, flow, tallies: vec![Tally::default(); unit.members.len()] }
+        Self { campaign, device, unit, flow, screen, tallies: vec![Tally::default(); unit.members.len()] }
+    }
+
+    /// Runs all pairs; the counts of each run.
+    pub(super) fn run(mut self) -> Vec<(usize, Tally)> {
+        match self.unit.members[0].acting {
+            Acting::Nothing => {}
+            Acting::Channel(channel) => self.channels(channel.stage, channel.group),
+            Acting::Value(fault) => self.values(fault.node),
+            Acting::Stages(..) => self.stages(),
+        }
+        self.unit.members.iter().map(|member| member.run).zip(self.tallies).collect()
     }
 
     fn example(&self, image: usize) -> usize {
@@ -200,9 +270,11 @@ impl<'r, 'c> Runner<'r, 'c> {
     }
 
     /// Counts a pair of which nothing differs any more.
-    fn untouched(&mut self, member: usize, image: usize) {
-        let example = self.example(image);
-        self.tallies[member].untouched(&self.campaign.golden(example));
+    fn untouched(&mut self, pair: Pair) {
+        let example = self.example(pair.image);
+        let tally = &mut self.tallies[pair.member];
+        tally.untouched(&self.campaign.golden(example));
+        tally.audited += u32::from(pair.audited);
     }
 
     /// One fault in several stages, or in one whose channels are not apart.
@@ -212,7 +284,7 @@ impl<'r, 'c> Runner<'r, 'c> {
         for some in images.chunks(self.campaign.batch(from)) {
             let rows: Vec<Row> = some.iter().enumerate().map(|(origin, &image)| Row { image, origin }).collect();
             let finished = self.flow.run(Batch { rows, changes: BTreeMap::new() }, from, true);
-            let pairs: Vec<(usize, usize)> = some.iter().map(|&image| (0, image)).collect();
+            let pairs: Vec<Pair> = some.iter().map(|&image| Pair { member: 0, image, audited: false }).collect();
             self.count(&pairs, &finished.rows, &finished.logits, |_| false);
         }
     }
@@ -223,35 +295,32 @@ impl<'r, 'c> Runner<'r, 'c> {
         let from = if node == 0 { 0 } else { stages.iter().take_while(|stage| stage.last != node).count() + 1 };
         let place = self.flow.place(node);
         let [_, channels] = places(place.shape);
-        let (mut few, mut bitwise, mut whole) = (Waiting::default(), Waiting::default(), Waiting::default());
+        let mut queue = self.queue(node, from);
+        let mut whole = Waiting::default();
         for (m, member) in self.unit.members.iter().enumerate() {
             let Acting::Value(fault) = member.acting else { continue };
             let channel = only_channel(fault, place.shape);
+            let mut audit = self.audit(member);
             for &image in &member.images {
-                let golden = place.of(image);
-                let mut faulty = golden.to_vec();
+                let mut faulty = place.of(image).to_vec();
                 fault.apply(place.shape, &mut faulty);
-                match channel {
-                    _ if !differ(&faulty, golden) => self.untouched(m, image),
-                    None => {
-                        whole.pairs.push((m, image));
-                        whole.dense.extend(faulty);
-                    }
-                    Some(channel) => {
-                        let plane: Vec<f32> = faulty.iter().skip(channel).step_by(channels).copied().collect();
-                        let to = if self.is_delicate(&plane, image, node) { &mut bitwise } else { &mut few };
-                        to.push((m, image), channel, &plane);
-                    }
+                let pair = Pair { member: m, image, audited: false };
+                if let Some(channel) = channel {
+                    let plane: Vec<f32> = faulty.iter().skip(channel).step_by(channels).copied().collect();
+                    self.offer(&mut queue, pair, (channel, &plane), audit.as_mut());
+                } else if differ(&faulty, place.of(image)) {
+                    whole.pairs.push(pair);
+                    whole.dense.extend(faulty);
+                } else {
+                    self.untouched(pair);
                 }
-                self.flush_full(node, from, &mut few, &mut bitwise);
-                if whole.pairs.len() >= self.campaign.batch(from) {
-                    self.flush(node, from, &mut whole, true, None);
+                if whole.pairs.len() >= queue.batch {
+                    self.flush(&queue, &mut whole, true);
                 }
             }
         }
-        self.flush(node, from, &mut few, false, Some(&mut bitwise));
-        self.flush(node, from, &mut bitwise, true, None);
-        self.flush(node, from, &mut whole, true, None);
+        self.flush(&queue, &mut whole, true);
+        self.finish(queue);
     }
 
     /// Faults in channels of one stage.
@@ -261,15 +330,15 @@ impl<'r, 'c> Runner<'r, 'c> {
         images.sort_unstable();
         images.dedup();
         let sums = self.first_sums(index, group, &images);
-        let (value, from, n) = (stage.last, index + 1, self.unit.members.len());
-        let place = self.flow.place(value);
+        let (n, place) = (self.unit.members.len(), self.flow.place(stage.last));
         let residual = stage.residual.map(|value| self.flow.place(value));
         let [count, channels] = places(place.shape);
-        let (mut few, mut bitwise) = (Waiting::default(), Waiting::default());
+        let mut queue = self.queue(stage.last, index + 1);
         let mut plane = vec![0.0; count];
         let how = (self.device.instruction_set(), Threads::One);
         for (m, member) in self.unit.members.iter().enumerate() {
             let Acting::Channel(Channel { channel, .. }) = member.acting else { continue };
+            let mut audit = self.audit(member);
             for &image in &member.images {
                 let at = images.binary_search(&image).expect("every example was listed");
                 let sums = sums[at * count * n..][..count * n].iter().skip(m).step_by(n);
@@ -282,21 +351,65 @@ impl<'r, 'c> Runner<'r, 'c> {
                 if let Some(f) = stage.then {
                     elementwise::activation_in_place(how, f, &mut plane);
                 }
-                let golden = place.of(image).iter().skip(*channel).step_by(channels);
-                // By value, as the classes are defined.
-                #[expect(clippy::float_cmp, reason = "masked means equal, not close")]
-                let same = plane.iter().zip(golden).all(|(now, was)| now == was);
-                if same {
-                    self.untouched(m, image);
-                    continue;
-                }
-                let to = if self.is_delicate(&plane, image, value) { &mut bitwise } else { &mut few };
-                to.push((m, image), *channel, &plane);
-                self.flush_full(value, from, &mut few, &mut bitwise);
+                let pair = Pair { member: m, image, audited: false };
+                self.offer(&mut queue, pair, (*channel, &plane), audit.as_mut());
             }
         }
-        self.flush(value, from, &mut few, false, Some(&mut bitwise));
-        self.flush(value, from, &mut bitwise, true, None);
+        self.finish(queue);
+    }
+
+    /// An empty queue of pairs that differ in value `value` and go on at stage `from`.
+    fn queue(&self, value: usize, from: usize) -> Queue {
+        let place = self.flow.place(value);
+        let largest = |image| place.of(image).iter().fold(0.0, |largest: f32, v| largest.max(v.abs()));
+        Queue {
+            value,
+            from,
+            batch: self.campaign.batch(from),
+            largest: (0..self.unit.chunk.images.len()).map(largest).collect(),
+            change: Vec::new(),
+            few: Waiting::default(),
+            bitwise: Waiting::default(),
+        }
+    }
+
+    fn audit(&self, member: &Member<'r>) -> Option<Audit<'r>> {
+        self.screen.map(|screen| Audit::new(screen.how, member.fault))
+    }
+
+    /// Takes a pair in which `channel` now has the numbers `plane`: nothing differs, or its class is out of reach, or it waits for
+    /// its batch.
+    fn offer(
+        &mut self,
+        queue: &mut Queue,
+        mut pair: Pair,
+        (channel, plane): (usize, &[f32]),
+        audit: Option<&mut Audit<'_>>,
+    ) {
+        let place = self.flow.place(queue.value);
+        let [_, channels] = places(place.shape);
+        let golden = place.of(pair.image).iter().skip(channel).step_by(channels);
+        queue.change.clear();
+        queue.change.extend(plane.iter().zip(golden).map(|(now, was)| now - was));
+        // A difference of equal infinities is NaN: only sound values count as unchanged here, and all else is run.
+        if queue.change.iter().all(|d| *d == 0.0) {
+            return self.untouched(pair);
+        }
+        let (largest, example) = (queue.largest[pair.image], self.example(pair.image));
+        if let (Some(screen), Some(audit)) = (self.screen, audit) {
+            let margins = self.campaign.margins(example);
+            if screen.skips((pair.image, channel, channels), &queue.change, largest, margins) {
+                pair.audited = audit.takes(example as u32);
+                if !pair.audited {
+                    return self.tallies[pair.member].skipped(&self.campaign.golden(example));
+                }
+            }
+        }
+        // Bit for bit: the change is large, or no number, or the fault-free outputs are close.
+        let sound = plane.iter().all(|v| v.abs() <= LARGE * largest) && !self.campaign.close[example];
+        let to = if sound { &mut queue.few } else { &mut queue.bitwise };
+        to.push(pair, channel, plane);
+        self.flush_full(queue);
     }
 
     /// Sums of the members' channels for examples `images`, `[example][place][member]`, each in the order of a whole run.
@@ -352,57 +465,66 @@ impl<'r, 'c> Runner<'r, 'c> {
         sums
     }
 
-    /// Whether a pair must be carried on bit for bit: the change is large, or the fault-free outputs are close.
-    fn is_delicate(&self, plane: &[f32], image: usize, value: usize) -> bool {
-        let largest = |values: &[f32]| values.iter().fold(0.0, |largest: f32, v| largest.max(v.abs()));
-        let golden = largest(self.flow.place(value).of(image));
-        plane.iter().any(|v| !(v.abs() <= LARGE * golden)) || self.campaign.close[self.example(image)]
-    }
-
-    fn flush_full(&mut self, value: usize, from: usize, few: &mut Waiting, bitwise: &mut Waiting) {
-        let batch = self.campaign.batch(from);
-        if few.pairs.len() >= batch {
-            self.flush(value, from, few, false, Some(bitwise));
+    fn flush_full(&mut self, queue: &mut Queue) {
+        if queue.few.pairs.len() >= queue.batch {
+            self.flush_few(queue);
         }
-        if bitwise.pairs.len() >= batch {
-            self.flush(value, from, bitwise, true, None);
+        if queue.bitwise.pairs.len() >= queue.batch {
+            let mut waiting = std::mem::take(&mut queue.bitwise);
+            self.flush(queue, &mut waiting, true);
         }
     }
 
-    /// Runs what waits. Pairs whose outcome might depend on the order of sums are put into `again`.
-    fn flush(&mut self, value: usize, from: usize, waiting: &mut Waiting, bitwise: bool, again: Option<&mut Waiting>) {
-        let Waiting { pairs, partial, dense } = std::mem::take(waiting);
+    fn finish(&mut self, mut queue: Queue) {
+        self.flush_few(&mut queue);
+        let mut waiting = std::mem::take(&mut queue.bitwise);
+        self.flush(&queue, &mut waiting, true);
+    }
+
+    /// Runs what waits to be run in any order of sums. Pairs whose outcome might depend on it wait once more.
+    fn flush_few(&mut self, queue: &mut Queue) {
+        let mut waiting = std::mem::take(&mut queue.few);
+        for origin in self.flush(queue, &mut waiting, false) {
+            let Waiting { pairs, partial, .. } = &waiting;
+            queue.bitwise.push(pairs[origin], partial.first[origin], partial.row(origin));
+        }
+    }
+
+    /// Runs what waits, and counts it but for those of whom the order of sums leaves a doubt.
+    fn flush(&mut self, queue: &Queue, waiting: &mut Waiting, bitwise: bool) -> Vec<usize> {
+        let Waiting { pairs, partial, dense } = waiting;
         if pairs.is_empty() {
-            return;
+            return Vec::new();
         }
-        let rows = pairs.iter().enumerate().map(|(origin, &(_, image))| Row { image, origin }).collect();
+        let rows = pairs.iter().enumerate().map(|(origin, pair)| Row { image: pair.image, origin }).collect();
         let differs = vec![true; pairs.len()];
         let numbers = if dense.is_empty() {
             Numbers::Partial(partial.clone())
         } else {
-            Numbers::Dense(self.device.upload(&dense))
+            Numbers::Dense(self.device.upload(dense))
         };
-        let changes = BTreeMap::from([(value, Change { numbers, differs })]);
-        let finished = self.flow.run(Batch { rows, changes }, from, bitwise);
+        dense.clear();
+        let changes = BTreeMap::from([(queue.value, Change { numbers, differs })]);
+        let finished = self.flow.run(Batch { rows, changes }, queue.from, bitwise);
         let mut doubtful = Vec::new();
-        self.count(&pairs, &finished.rows, &finished.logits, |(origin, logits)| {
+        self.count(pairs, &finished.rows, &finished.logits, |(origin, logits)| {
             let doubt = finished.reordered && is_close(logits);
             if doubt {
                 doubtful.push(origin);
             }
             doubt
         });
-        if let Some(again) = again {
-            for origin in doubtful {
-                again.push(pairs[origin], partial.first[origin], partial.row(origin));
-            }
+        if !bitwise {
+            return doubtful;
         }
+        waiting.pairs.clear();
+        doubtful
     }
 
     /// Counts the pairs of a batch: those that reached the outputs, unless `leave_out` says otherwise, and all others as masked.
     fn count(
         &mut self,
-        pairs: &[(usize, usize)],
+        pairs: &[Pair],
         rows: &[Row],
         logits: &[f32],
         mut leave_out: impl FnMut((usize, &[f32])) -> bool,
@@ -412,19 +534,22 @@ impl<'r, 'c> Runner<'r, 'c> {
         for (row, logits) in rows.iter().zip(logits.chunks_exact(classes)) {
             arrived[row.origin] = true;
             if !leave_out((row.origin, logits)) {
-                let (member, image) = pairs[row.origin];
+                let Pair { member, image, audited } = pairs[row.origin];
                 let example = self.example(image);
-                self.tallies[member].count(&self.campaign.golden(example), logits);
+                let tally = &mut self.tallies[member];
+                let verdict = tally.count(&self.campaign.golden(example), logits);
+                tally.audited += u32::from(audited);
+                tally.audit_wrong += u32::from(audited && verdict.critical);
             }
         }
-        for (&(member, image), _) in pairs.iter().zip(&arrived).filter(|(_, arrived)| !**arrived) {
-            self.untouched(member, image);
+        for (pair, _) in pairs.iter().zip(&arrived).filter(|(_, arrived)| !**arrived) {
+            self.untouched(*pair);
         }
     }
 }
 
 impl Waiting {
-    fn push(&mut self, pair: (usize, usize), channel: usize, plane: &[f32]) {
+    fn push(&mut self, pair: Pair, channel: usize, plane: &[f32]) {
         self.pairs.push(pair);
         self.partial.width = 1;
         self.partial.first.push(channel);

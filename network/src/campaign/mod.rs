@@ -1,6 +1,8 @@
 //! Fault campaigns: what each of many faults does to a network's outputs on each of many examples.
 //!
-//! [`Method::Full`] runs the whole network again for every fault, and defines every outcome.
+//! [`Method::Full`] runs the whole network again for every fault, and defines every outcome. [`Method::Exact`] computes only what a
+//! fault changes, and comes to the same verdicts. [`Method::Screened`] also skips what a prediction says is out of reach, and
+//! measures how often that is wrong.
 mod acting;
 mod change;
 mod error;
@@ -8,8 +10,10 @@ mod exact;
 mod fault;
 mod flow;
 mod full;
+mod gradient;
 mod keep;
 mod outcome;
+mod screen;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -24,6 +28,7 @@ use outcome::{Tally, argmax, confidence, is_close};
 pub use error::CampaignError;
 pub use fault::{ActivationFault, Corrupt, Fault, Range, Run, Stored};
 pub use outcome::Outcome;
+pub use screen::Screening;
 
 /// How outcomes are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,6 +38,9 @@ pub enum Method {
     /// Only what a fault changes, as far as it changes it; verdicts are those of [`Method::Full`].
     #[default]
     Exact,
+    /// As [`Method::Exact`], but pairs of a fault and an example are skipped where a first-order prediction says that the class is
+    /// out of the fault's reach; outcomes say how many, and how an audit of them went.
+    Screened(Screening),
 }
 
 /// How a campaign is run.
@@ -86,6 +94,9 @@ impl<'a> Campaign<'a> {
     /// # Errors
     /// Where examples do not fit the network, or outputs are not finite even without a fault.
     pub fn new(weights: &'a Weights, examples: Examples<'a>, options: Options) -> Result<Self, CampaignError> {
+        if let Method::Screened(how) = options.method {
+            how.check()?;
+        }
         let len = weights.network().input_len();
         if !examples.x.len().is_multiple_of(len) {
             return Err(CampaignError::Examples { wanted: len, found: examples.x.len() });
@@ -143,6 +154,7 @@ impl<'a> Campaign<'a> {
         let tallies = match self.options.method {
             Method::Full => self.full(runs),
             Method::Exact => self.exact(runs),
+            Method::Screened(how) => self.screened(runs, &how),
         };
         Ok(tallies.iter().map(|tally| tally.outcome(self.examples.labels.is_some())).collect())
     }

@@ -282,18 +282,21 @@ fn neither_threads_nor_memory_nor_the_cut_of_a_list_change_an_outcome() {
         .enumerate()
         .map(|(i, fault)| Run { fault, images: i.is_multiple_of(3).then_some(images.as_slice()) })
         .collect();
-    let with = |threads: usize, memory: usize, cut: usize| -> Vec<Outcome> {
+    let with_method = |method, threads: usize, memory: usize, cut: usize| -> Vec<Outcome> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let options = Options { memory, ..Options::default() };
+            let options = Options { method, memory, ..Options::default() };
             let campaign = Campaign::new(&weights, Examples { x: &x, labels: None }, options).unwrap();
             runs.chunks(cut).flat_map(|part| campaign.evaluate(part).unwrap()).collect()
         })
     };
+    let with = |threads, memory, cut| with_method(Method::Exact, threads, memory, cut);
     let whole = with(2, 1 << 30, runs.len());
     assert_eq!(whole[0].images, 4);
     assert_eq!(whole, with(1, 1, runs.len()));
     assert_eq!(whole, with(3, 1 << 30, 7));
+    let screened = |memory, cut| with_method(Method::Screened(Screening::default()), 2, memory, cut);
+    assert_eq!(screened(1 << 30, runs.len()), screened(1, 5));
 }
 
 #[test]
@@ -324,4 +327,82 @@ fn bits_that_tf32_rounds_away_are_masked_without_a_run() {
         assert_eq!(of(&campaign, bit).masked, 50, "{bit}");
     }
     assert!(of(&campaign, 22).masked < 50 && of(&plain, 11).masked < 50);
+}
+
+#[test]
+fn gradients_of_margins_are_those_of_training() {
+    use crate::training::{Mode, Trainer, Wanted};
+    for (network, count) in [
+        (separable(), 3),
+        (concatenated(), 2),
+        (architecture("resnet-20", &[3, 16, 16]), 2),
+        (architecture("rnn", &[1, 28, 28]), 2),
+    ] {
+        let (weights, x) = (weights(&network), images(&network, count));
+        let campaign = Campaign::new(&weights, Examples { x: &x, labels: None }, Options::default()).unwrap();
+        let device = Cpu::new();
+        let numbers: Vec<u32> = (0..count as u32).collect();
+        let (chunk, reversed) = (campaign.chunk(&device, &numbers), campaign.reversed());
+        let mut margins = gradient::Margins::new(&campaign, &device, &chunk, &reversed);
+        (0..campaign.executor.plan().stages.len()).rev().for_each(|index| margins.back(index));
+        let found = margins.of(0).unwrap();
+        let trainer = Trainer::new(&network, device.clone());
+        let parameters: Vec<&[f32]> = weights.tensors().iter().map(|t| t.values.as_slice()).collect();
+        let saved = trainer.forward(&parameters, &x, count, Mode::Infer).unwrap();
+        let [places, channels] = crate::op::arithmetic::places(network.input());
+        for other in 0..9 {
+            let mut dlogits = vec![0.0; count * 10];
+            for (row, &predicted) in dlogits.chunks_exact_mut(10).zip(campaign.predicted()) {
+                row[predicted] = 1.0;
+                row[other + usize::from(other >= predicted)] = -1.0;
+            }
+            let wanted = trainer.backward(&saved, &dlogits, Wanted { parameters: false, input: true }).unwrap().input;
+            let scale = wanted.iter().fold(0.0, |largest: f32, v| largest.max(v.abs()));
+            for (at, wanted) in wanted.iter().enumerate() {
+                let (example, rest) = (at / (places * channels), at % (places * channels));
+                // Row-major images have all places of a channel together, other arrays all channels of a place.
+                let (channel, place) = if network.input().len() == 3 {
+                    (rest / places, rest % places)
+                } else {
+                    (rest % channels, rest / channels)
+                };
+                let found = found[((example * channels + channel) * 9 + other) * places + place];
+                assert!((found - wanted).abs() <= 1e-4 * scale, "{at}: {found} instead of {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_screening_that_audits_everything_is_an_exact_campaign() {
+    let network = separable();
+    let node = network.find("1.depthwise").unwrap();
+    let (weights, x) = (weights(&network), images(&network, 40));
+    let faults = faults(&weights, &[node]);
+    let runs: Vec<Run<'_>> = faults.iter().map(Run::all).collect();
+    let with = |method| {
+        let options = Options { method, exposed: BTreeSet::from([node]), ..Options::default() };
+        Campaign::new(&weights, Examples { x: &x, labels: None }, options).unwrap().evaluate(&runs).unwrap()
+    };
+    let exact = with(Method::Exact);
+    let whole = with(Method::Screened(Screening { audit: 1.0, ..Screening::default() }));
+    for (exact, whole) in exact.iter().zip(&whole) {
+        assert_eq!(*exact, Outcome { audited: 0, audit_wrong: 0, ..*whole });
+    }
+    let none = with(Method::Screened(Screening { audit: 0.0, ..Screening::default() }));
+    let some = with(Method::Screened(Screening { audit: 0.25, ..Screening::default() }));
+    let sum = |all: &[Outcome], f: fn(&Outcome) -> u32| f64::from(all.iter().map(f).sum::<u32>());
+    let skipped = sum(&none, |o| o.screened_out);
+    assert!(skipped > 0.1 * sum(&none, |o| o.images - o.masked), "{skipped} are skipped");
+    assert!(sum(&whole, |o| o.audited) >= skipped && sum(&none, |o| o.audited) + sum(&whole, |o| o.screened_out) < 0.5);
+    let share = sum(&some, |o| o.audited) / skipped;
+    assert!((share - 0.25).abs() < 0.05, "{share} are audited");
+    // What is wrong is what the audit of everything found wrong.
+    let wrong = sum(&whole, |o| o.audit_wrong);
+    assert_eq!((sum(&exact, |o| o.critical) - sum(&none, |o| o.critical)).to_bits(), wrong.to_bits());
+    assert!(wrong <= 1e-3 * skipped, "{wrong} of {skipped} are wrong");
+    let refused =
+        Options { method: Method::Screened(Screening { safety: 0.5, ..Screening::default() }), ..Options::default() };
+    let refused = Campaign::new(&weights, Examples { x: &x, labels: None }, refused).err().unwrap().to_string();
+    assert_eq!(refused, "screening with safety = 0.5 makes no sense; use a factor of at least 1");
 }

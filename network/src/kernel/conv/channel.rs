@@ -25,7 +25,9 @@ pub fn add_channel(
 ) {
     let (plane, output) = (conv.input[0] * conv.input[1], conv.output_len());
     assert_eq!((x.len(), y.len()), (channels.len() * plane, channels.len() * output), "an image for each channel");
-    set.run(Channels { conv, weight, channels, x, around: *around, y, only: false });
+    with_scratch(plane_of(conv).bordered().len(), |scratch| {
+        set.run(Channels { conv, weight, channels, x, around: *around, y, scratch, only: false });
+    });
 }
 
 /// For each image `i`, output `channels[i]` of a depthwise convolution from that channel of the input alone; planes in, planes out.
@@ -48,7 +50,14 @@ pub fn one_channel(
     for (y, start) in y.chunks_exact_mut((height * width).max(1)).zip(starts) {
         y.fill(*start);
     }
-    set.run(Channels { conv, weight, channels, x, around: Around::default(), y, only: true });
+    with_scratch(plane_of(conv).bordered().len(), |scratch| {
+        set.run(Channels { conv, weight, channels, x, around: Around::default(), y, scratch, only: true });
+    });
+}
+
+/// The convolution of one channel.
+fn plane_of(conv: &Convolution) -> Convolution {
+    Convolution { input: [conv.input[0], conv.input[1], 1], outputs: 1, groups: 1, ..conv.clone() }
 }
 
 struct Channels<'a, 'b> {
@@ -58,6 +67,8 @@ struct Channels<'a, 'b> {
     x: &'a [f32],
     around: Around<'a>,
     y: &'b mut [f32],
+    /// Room for a bordered plane.
+    scratch: &'b mut [f32],
     /// Whether `y` holds the output of the channel's own number alone.
     only: bool,
 }
@@ -66,8 +77,8 @@ impl Work for Channels<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { conv, weight, channels, x, around, y, only } = self;
-        let plane = Convolution { input: [conv.input[0], conv.input[1], 1], outputs: 1, groups: 1, ..conv.clone() };
+        let Self { conv, weight, channels, x, around, y, scratch: bordered, only } = self;
+        let plane = plane_of(conv);
         let (border, [ho, wo, _]) = (plane.bordered(), plane.output());
         let taps: Vec<usize> = (0..plane.taps()).map(|t| plane.tap_offset(t)).collect();
         let co = if only { 1 } else { conv.outputs };
@@ -78,21 +89,19 @@ impl Work for Channels<'_, '_> {
             Grid { loops: [(1, 0, 0), (ho, down * border.width, wo * co), (wo, across, co)] }
         };
         let (len, output) = (conv.input[0] * conv.input[1], ho * wo * co);
-        with_scratch(border.len(), |bordered| {
-            for (i, &channel) in channels.iter().enumerate() {
-                border.fill(&x[i * len..][..len], bordered);
-                let y = &mut y[i * output..][..output];
-                let around = Around { residual: around.residual.map(|r| &r[i * output..][..output]), ..around };
-                if only {
-                    let (panel, lane, width) = weight.lane(channel);
-                    let chain = Chain::new(bordered, (&taps, 1, 1), (&panel[lane..], width));
-                    let finish = around.finish(0);
-                    sweep::<S, false>(&chain, &grid, &mut Out { y, columns: 1, start: Start::Stored, finish });
-                } else {
-                    all_outputs::<S>(conv, weight, channel, (bordered, &taps), &grid, &around, y);
-                }
+        for (i, &channel) in channels.iter().enumerate() {
+            border.fill(&x[i * len..][..len], bordered);
+            let y = &mut y[i * output..][..output];
+            let around = Around { residual: around.residual.map(|r| &r[i * output..][..output]), ..around };
+            if only {
+                let (panel, lane, width) = weight.lane(channel);
+                let chain = Chain::new(bordered, (&taps, 1, 1), (&panel[lane..], width));
+                let finish = around.finish(0);
+                sweep::<S, false>(&chain, &grid, &mut Out { y, columns: 1, start: Start::Stored, finish });
+            } else {
+                all_outputs::<S>(conv, weight, channel, (bordered, &taps), &grid, &around, y);
             }
-        });
+        }
     }
 }
 

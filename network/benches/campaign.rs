@@ -1,0 +1,48 @@
+//! Seconds per fault of the published campaign on ResNet-20: whole runs, runs of what differs, screened runs.
+//!
+//!   cargo bench -p duress-network --bench campaign -- METHOD FAULTS IMAGES
+//!
+//! `METHOD` is `full`, `exact` or `screened`; `FAULTS` faults are taken at equal distances from the published list.
+//! `benches/campaign.sh` sets `PyTorch` beside it. The first line after the time sums up the outcomes, so that both sides can be
+//! compared.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark reads the clock and prints"
+)]
+
+#[path = "../tests/resnet20/mod.rs"]
+mod resnet20;
+
+use std::time::Instant;
+
+use duress_network::campaign::{Campaign, Examples, Method, Options, Outcome, Run, Screening};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let word = |at: usize, usual: &str| words.get(at).map_or_else(|| usual.to_owned(), Clone::clone);
+    let (method, count, images) = (word(0, "exact"), word(1, "60").parse().unwrap(), word(2, "2000").parse().unwrap());
+    let Some(setting) = resnet20::setting() else { return };
+    let Some(list) = resnet20::published(&setting.weights) else { return };
+    let step = (list.len() / std::cmp::min(count, list.len())).max(1);
+    let faults: Vec<_> = list.iter().step_by(step).take(count).collect();
+    let method = match method.as_str() {
+        "full" => Method::Full,
+        "exact" => Method::Exact,
+        "screened" => Method::Screened(Screening::default()),
+        other => panic!("no method {other}"),
+    };
+    let labels = Some(&setting.labels[..images]);
+    let examples = Examples { x: &setting.pixels[..images * 3072], labels };
+    let campaign = Campaign::new(&setting.weights, examples, Options { method, ..Options::default() }).unwrap();
+    let runs: Vec<Run<'_>> = faults.iter().map(|published| Run::all(&published.fault)).collect();
+    let start = Instant::now();
+    let outcomes = campaign.evaluate(&runs).unwrap();
+    let seconds = start.elapsed().as_secs_f64() / runs.len() as f64;
+    println!("ours\t{}\t{seconds:.4} s per fault\t{} faults\t{images} images", word(0, "exact"), runs.len());
+    let sum = |f: fn(&Outcome) -> u32| outcomes.iter().map(f).sum::<u32>();
+    let (out, audited, wrong) = (sum(|o| o.screened_out), sum(|o| o.audited), sum(|o| o.audit_wrong));
+    println!("screened out {out} audited {audited} of which critical {wrong}");
+    println!("masked {} non-critical {} critical {}", sum(|o| o.masked), sum(|o| o.non_critical), sum(|o| o.critical));
+}
