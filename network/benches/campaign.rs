@@ -45,4 +45,12 @@ fn main() {
     let (out, audited, wrong) = (sum(|o| o.screened_out), sum(|o| o.audited), sum(|o| o.audit_wrong));
     println!("screened out {out} audited {audited} of which critical {wrong}");
     println!("masked {} non-critical {} critical {}", sum(|o| o.masked), sum(|o| o.non_critical), sum(|o| o.critical));
+    if images == 10_000 {
+        let of = |f: fn(&resnet20::Published) -> u32| faults.iter().map(|p| f(p)).sum::<u32>();
+        let (masked, rest, critical) = (of(|p| p.masked), of(|p| p.non_critical), of(|p| p.critical));
+        println!("published: masked {masked} non-critical {rest} critical {critical}");
+        for (p, found) in faults.iter().zip(&outcomes).filter(|(p, o)| p.critical.abs_diff(o.critical) > 3) {
+            println!("{} {} bit {}: {} instead of {}", p.number, p.layer, p.bit, found.critical, p.critical);
+        }
+    }
 }

@@ -30,7 +30,8 @@ pub(super) struct Channel {
     pub stage: usize,
     /// The group of channels that it reads.
     pub group: usize,
-    pub channel: usize,
+    /// Its number among the stage's outputs.
+    pub output: usize,
     /// Its weights as the stage multiplies with them; the factor alone for a normalisation.
     pub weights: Vec<f32>,
     /// What its sums begin with.
@@ -121,6 +122,6 @@ impl<'a, 'b> Locator<'a, 'b> {
             Op::Linear(linear) => (0, row(linear.outputs)),
             _ => (0, vec![scale as f32]),
         };
-        Channel { stage: index, group, channel, weights, start }
+        Channel { stage: index, group, output: channel, weights, start }
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Change {
 pub(super) fn differ(a: &[f32], b: &[f32]) -> bool {
     // Without an exit within a piece the comparison takes vectors.
     #[expect(clippy::float_cmp, reason = "masked means equal, not close")]
-    let piece = |(a, b): (&[f32], &[f32])| a.iter().zip(b).fold(false, |any, (a, b)| any | (a != b));
+    let piece = |(a, b): (&[f32], &[f32])| a.iter().zip(b).filter(|(a, b)| a != b).count() > 0;
     a.chunks(128).zip(b.chunks(128)).any(piece)
 }
 
@@ -171,12 +171,9 @@ impl Change {
         match &mut self.numbers {
             Numbers::Partial(partial) => partial.retain(keep),
             Numbers::Dense(all) => {
-                let mut kept = 0;
-                for (row, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
-                    if kept != row {
-                        all.copy_within(row * len..(row + 1) * len, kept * len);
-                    }
-                    kept += 1;
+                let rows = keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(row, _)| row);
+                for (kept, row) in rows.enumerate().filter(|(kept, row)| kept != row) {
+                    all.copy_within(row * len..(row + 1) * len, kept * len);
                 }
             }
         }

@@ -56,6 +56,9 @@ pub enum CampaignError {
         /// How many there are.
         examples: usize,
     },
+    /// A pattern that names no layer.
+    #[error("no convolution or linear layer is named `{0}`; use a name of the network, with `*` for any part of it")]
+    NoSuchLayer(String),
     /// A setting of the screening that makes no sense.
     #[error("screening with {key} = {value} makes no sense; {fix}")]
     Screening {

@@ -29,9 +29,9 @@ use crate::kernel::{Threads, conv, elementwise, matmul::Around};
 use crate::op::arithmetic::{extent, places};
 
 /// Faults of one stage that are computed together: as many as a panel of weights has columns.
-const TOGETHER: usize = 32;
+pub(super) const TOGETHER: usize = 32;
 /// Bytes that the values around a stage may take for a batch of pairs.
-const BATCH: usize = 1 << 20;
+pub(super) const BATCH: usize = 1 << 20;
 /// A change this much larger than the largest fault-free number is carried on bit for bit.
 const LARGE: f32 = 64.0;
 
@@ -221,7 +221,7 @@ impl Acting<'_> {
 
     /// What neighbours of the same place have in common.
     fn channel(&self) -> usize {
-        if let Self::Channel(channel) = self { channel.channel } else { 0 }
+        if let Self::Channel(channel) = self { channel.output } else { 0 }
     }
 }
 
@@ -337,7 +337,7 @@ impl<'r, 'c> Runner<'r, 'c> {
         let mut plane = vec![0.0; count];
         let how = (self.device.instruction_set(), Threads::One);
         for (m, member) in self.unit.members.iter().enumerate() {
-            let Acting::Channel(Channel { channel, .. }) = member.acting else { continue };
+            let Acting::Channel(Channel { output: channel, .. }) = member.acting else { continue };
             let mut audit = self.audit(member);
             for &image in &member.images {
                 let at = images.binary_search(&image).expect("every example was listed");
@@ -347,7 +347,9 @@ impl<'r, 'c> Runner<'r, 'c> {
                     let residual = residual.of(image).iter().skip(*channel).step_by(channels);
                     plane.iter_mut().zip(residual).for_each(|(to, residual)| *to += residual);
                 }
-                plane.iter_mut().for_each(|v| *v = elementwise::clipped(*v, stage.clip));
+                for v in &mut plane {
+                    *v = elementwise::clipped(*v, stage.clip);
+                }
                 if let Some(f) = stage.then {
                     elementwise::activation_in_place(how, f, &mut plane);
                 }
@@ -438,7 +440,7 @@ impl<'r, 'c> Runner<'r, 'c> {
                 let mut sums = Vec::with_capacity(images.len() * count * n);
                 for image in images {
                     for x in place.of(*image).chunks_exact(channels) {
-                        sums.extend(members().map(|c| x[c.channel] * c.weights[0] + c.start));
+                        sums.extend(members().map(|c| x[c.output] * c.weights[0] + c.start));
                     }
                 }
                 return sums;

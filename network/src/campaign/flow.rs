@@ -42,8 +42,6 @@ pub(super) struct Flow<'a, 'c> {
     pub chunk: &'a Chunk,
     /// Stages that compute with other numbers.
     pub faulty: &'a BTreeMap<usize, Step<Cpu>>,
-    /// Fault-free sums of stages, before residual and limits, for the whole chunk.
-    sums: BTreeMap<usize, Buffer>,
 }
 
 impl<'a, 'c> Flow<'a, 'c> {
@@ -53,11 +51,11 @@ impl<'a, 'c> Flow<'a, 'c> {
         chunk: &'a Chunk,
         faulty: &'a BTreeMap<usize, Step<Cpu>>,
     ) -> Self {
-        Self { campaign, device, chunk, faulty, sums: BTreeMap::new() }
+        Self { campaign, device, chunk, faulty }
     }
 
     /// Takes a batch through stages `from..`; where `bitwise`, every sum is added up as in a run of the whole network.
-    pub(super) fn run(&mut self, mut batch: Batch, from: usize, bitwise: bool) -> Finished {
+    pub(super) fn run(&self, mut batch: Batch, from: usize, bitwise: bool) -> Finished {
         let plan = self.campaign.executor.plan();
         let last_faulty = self.faulty.keys().next_back().copied().unwrap_or(0);
         let mut reordered = false;
@@ -109,7 +107,7 @@ impl<'a, 'c> Flow<'a, 'c> {
         Place::new(self.campaign, self.chunk, value)
     }
 
-    fn stage(&mut self, index: usize, batch: &mut Batch, bitwise: bool, reordered: &mut bool) -> Numbers {
+    fn stage(&self, index: usize, batch: &mut Batch, bitwise: bool, reordered: &mut bool) -> Numbers {
         if !self.faulty.contains_key(&index) {
             if let Some(partial) = self.kept(index, batch) {
                 return Numbers::Partial(partial);
@@ -159,7 +157,7 @@ impl<'a, 'c> Flow<'a, 'c> {
 
     /// The stage's fault-free sums with what the channels that differ add to them; `None` where that is not possible or not
     /// worthwhile.
-    fn added(&mut self, index: usize, batch: &mut Batch) -> Option<Buffer> {
+    fn added(&self, index: usize, batch: &mut Batch) -> Option<Buffer> {
         let (campaign, device) = (self.campaign, self.device);
         let (network, executor) = (campaign.weights.network(), &campaign.executor);
         let (stage, step) = (&executor.plan().stages[index], &executor.steps()[index]);
@@ -200,22 +198,12 @@ impl<'a, 'c> Flow<'a, 'c> {
     }
 
     /// Fault-free sums of stage `index` for the whole chunk.
-    fn sums(&mut self, index: usize) -> &Buffer {
-        let (campaign, device, chunk) = (self.campaign, self.device, self.chunk);
-        self.sums.entry(index).or_insert_with(|| {
-            let executor = &campaign.executor;
-            let stage = Stage {
-                residual: None,
-                clip: crate::device::UNLIMITED,
-                then: None,
-                ..executor.plan().stages[index].clone()
-            };
-            executor.steps()[index].run(device, campaign.weights.network(), &stage, chunk.images.len(), &chunk.values)
-        })
+    fn sums(&self, index: usize) -> &'a Buffer {
+        self.chunk.sums(self.campaign, self.device, index)
     }
 
     /// The stage on the channels that differ alone, where all others stay as they are; the bits are those of the whole stage.
-    fn kept(&mut self, index: usize, batch: &Batch) -> Option<Partial> {
+    fn kept(&self, index: usize, batch: &Batch) -> Option<Partial> {
         let (network, executor) = (self.campaign.weights.network(), &self.campaign.executor);
         let (stage, step) = (&executor.plan().stages[index], &executor.steps()[index]);
         let partial = |value: usize| match &batch.changes.get(&value)?.numbers {

@@ -91,10 +91,9 @@ impl<'a, 'c> Margins<'a, 'c> {
         let mut to = vec![0.0; self.rows() * len];
         for (row, from) in from[..self.rows() * len].chunks_exact(len).enumerate() {
             let (example, other) = (row / others, row % others);
-            for (place, from) in from.chunks_exact(channels).enumerate() {
-                for (channel, g) in from.iter().enumerate() {
-                    to[((example * channels + channel) * others + other) * count + place] = *g;
-                }
+            for channel in 0..channels {
+                let to = &mut to[((example * channels + channel) * others + other) * count..][..count];
+                to.iter_mut().zip(from[channel..].iter().step_by(channels)).for_each(|(to, g)| *to = *g);
             }
         }
         Some(to)

@@ -22,6 +22,8 @@ use std::collections::BTreeSet;
 
 use crate::device::{Cpu, Device};
 use crate::executor::{self, Executor};
+use crate::graph::Network;
+use crate::op::Op;
 use crate::weights::Weights;
 use outcome::{Tally, argmax, confidence, is_close};
 
@@ -60,6 +62,38 @@ impl Default for Options {
     fn default() -> Self {
         Self { method: Method::default(), memory: 512 << 20, exposed: BTreeSet::new(), tf32: BTreeSet::new() }
     }
+}
+
+/// The convolutions and linear layers that `patterns` name, by node number: names in which `*` stands for any text, such as `layer3.*`.
+///
+/// # Errors
+/// Where a pattern names none.
+pub fn layers<P: AsRef<str>>(network: &Network, patterns: &[P]) -> Result<BTreeSet<usize>, CampaignError> {
+    let mut found = BTreeSet::new();
+    for pattern in patterns.iter().map(AsRef::as_ref) {
+        let named = network.nodes().iter().enumerate().filter(|(_, node)| {
+            matches!(node.op, Op::Conv2d(_) | Op::Linear(_)) && matches_pattern(pattern, &node.name)
+        });
+        let numbers: Vec<usize> = named.map(|(index, _)| index + 1).collect();
+        if numbers.is_empty() {
+            return Err(CampaignError::NoSuchLayer(pattern.to_owned()));
+        }
+        found.extend(numbers);
+    }
+    Ok(found)
+}
+
+/// Whether `name` is `pattern` with some text for each `*`.
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(first) else { return false };
+    let parts: Vec<&str> = rest.split('*').collect();
+    for part in &parts[..parts.len() - 1] {
+        // The earliest place leaves the most for what follows.
+        let Some(at) = name.find(part) else { return false };
+        name = &name[at + part.len()..];
+    }
+    name.ends_with(parts[parts.len() - 1])
 }
 
 /// What faults are tried on.

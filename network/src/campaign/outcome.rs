@@ -77,7 +77,8 @@ fn beats(logits: &[f32], a: usize, b: usize) -> bool {
         (true, true) => a < b,
         (true, false) => true,
         (false, true) => false,
-        _ => x > y || (x == y && a < b),
+        _ if a < b => x >= y,
+        _ => x > y,
     }
 }
 
@@ -110,8 +111,9 @@ pub(super) fn confidence(logits: &[f32], class: usize) -> f64 {
         return 0.0;
     }
     if largest.is_infinite() {
-        let equal = logits.iter().filter(|v| f64::from(**v) == largest).count();
-        return if f64::from(logits[class]) == largest { 1.0 / equal as f64 } else { 0.0 };
+        let among = |v: &&f32| v.is_infinite() && v.is_sign_positive() == (largest > 0.0);
+        let equal = logits.iter().filter(among).count();
+        return if among(&&logits[class]) { 1.0 / equal as f64 } else { 0.0 };
     }
     let weight = |v: f32| libm::exp(f64::from(v) - largest);
     weight(logits[class]) / logits.iter().map(|v| weight(*v)).sum::<f64>()
@@ -121,7 +123,6 @@ impl Tally {
     /// Counts the faulty outputs `logits` of one example.
     pub(super) fn count(&mut self, golden: &Golden<'_>, logits: &[f32]) -> Verdict {
         // By value, as the classes are defined.
-        #[expect(clippy::float_cmp, reason = "masked means equal, not close")]
         let masked = logits == golden.logits;
         if masked {
             self.untouched(golden);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::graph::{Builder, Network, Value};
-use crate::op::{Activation, AvgPool, BatchNorm, Conv2d, Linear, MaxPool, Op, Role, ScaleShift, ShortcutA};
+use crate::graph::{Builder, Value};
+use crate::op::{Activation, AvgPool, BatchNorm, Conv2d, Linear, MaxPool, Role, ScaleShift, ShortcutA};
 use crate::{Stream, arch};
 
 /// Random weights by He's rule, with normalisations that are not the identity.
@@ -194,12 +194,7 @@ fn residual_networks_come_to_the_verdicts_of_whole_runs() {
     let network = architecture("resnet-20", &[3, 16, 16]);
     let middle = network.find("layer2.1.add").unwrap();
     agree("resnet-20", &network, 9, &[0, middle], &[]);
-    let tf32: Vec<usize> = (1..=network.nodes().len())
-        .filter(|&node| {
-            network.nodes()[node - 1].name.starts_with("layer3")
-                && matches!(network.nodes()[node - 1].op, Op::Conv2d(_))
-        })
-        .collect();
+    let tf32: Vec<usize> = layers(&network, &["layer3.*.conv*"]).unwrap().into_iter().collect();
     assert_eq!(tf32.len(), 6);
     agree("resnet-20 in TF32", &network, 9, &[], &tf32);
 }
@@ -405,4 +400,31 @@ fn a_screening_that_audits_everything_is_an_exact_campaign() {
         Options { method: Method::Screened(Screening { safety: 0.5, ..Screening::default() }), ..Options::default() };
     let refused = Campaign::new(&weights, Examples { x: &x, labels: None }, refused).err().unwrap().to_string();
     assert_eq!(refused, "screening with safety = 0.5 makes no sense; use a factor of at least 1");
+}
+
+#[test]
+fn layers_are_named_by_patterns() {
+    let network = architecture("resnet-20", &[3, 16, 16]);
+    let names = |pattern: &str| layers(&network, &[pattern]).map(|found| found.len());
+    assert_eq!(names("layer3.*"), Ok(6));
+    assert_eq!(names("*"), Ok(20));
+    assert_eq!(names("layer*.1.*2"), Ok(3));
+    assert_eq!(names("linear"), Ok(1));
+    for wrong in ["bn1", "layer3", "*conv", "linear*linear", ""] {
+        assert_eq!(names(wrong), Err(CampaignError::NoSuchLayer(wrong.to_owned())), "{wrong}");
+    }
+}
+
+#[test]
+fn a_campaign_states_the_memory_that_it_keeps_to() {
+    let network = architecture("lenet-5", &[1, 28, 28]);
+    let (weights, x) = (weights(&network), images(&network, 300));
+    let bytes = |memory| {
+        let options = Options { memory, ..Options::default() };
+        Campaign::new(&weights, Examples { x: &x, labels: None }, options).unwrap().bytes()
+    };
+    // Values and sums of all 300 examples, in whole chunks.
+    let values: usize = 784 + 6 * 784 + 6 * 196 + 16 * 100 + 16 * 25 + 400 + 120 + 84 + 10;
+    assert!(bytes(1 << 30) - bytes(0) <= 320 * 8 * values && bytes(1 << 30) > bytes(0));
+    assert!(bytes(1 << 30) >= 320 * 8 * values);
 }

@@ -26,7 +26,7 @@ pub fn add_channel(
     let (plane, output) = (conv.input[0] * conv.input[1], conv.output_len());
     assert_eq!((x.len(), y.len()), (channels.len() * plane, channels.len() * output), "an image for each channel");
     with_scratch(plane_of(conv).bordered().len(), |scratch| {
-        set.run(Channels { conv, weight, channels, x, around: *around, y, scratch, only: false });
+        set.run(Planes { conv, weight, channels, x, around: *around, y, scratch, only: false });
     });
 }
 
@@ -51,7 +51,7 @@ pub fn one_channel(
         y.fill(*start);
     }
     with_scratch(plane_of(conv).bordered().len(), |scratch| {
-        set.run(Channels { conv, weight, channels, x, around: Around::default(), y, scratch, only: true });
+        set.run(Planes { conv, weight, channels, x, around: Around::default(), y, scratch, only: true });
     });
 }
 
@@ -60,7 +60,7 @@ fn plane_of(conv: &Convolution) -> Convolution {
     Convolution { input: [conv.input[0], conv.input[1], 1], outputs: 1, groups: 1, ..conv.clone() }
 }
 
-struct Channels<'a, 'b> {
+struct Planes<'a, 'b> {
     conv: &'a Convolution,
     weight: &'a PackedForward,
     channels: &'a [usize],
@@ -73,7 +73,7 @@ struct Channels<'a, 'b> {
     only: bool,
 }
 
-impl Work for Channels<'_, '_> {
+impl Work for Planes<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
