@@ -1,6 +1,6 @@
 //! Seconds per fault of the published campaign on ResNet-20: whole runs, runs of what differs, screened runs.
 //!
-//!   cargo bench -p duress-network --bench campaign -- METHOD FAULTS IMAGES
+//!   cargo bench -p duress-network --bench campaign -- METHOD FAULTS IMAGES [AUDIT SAFETY LARGEST]
 //!
 //! `METHOD` is `full`, `exact` or `screened`; `FAULTS` faults are taken at equal distances from the published list.
 //! `benches/campaign.sh` sets `PyTorch` beside it. The first line after the time sums up the outcomes, so that both sides can be
@@ -19,6 +19,18 @@ use std::time::Instant;
 
 use duress_network::campaign::{Campaign, Examples, Method, Options, Outcome, Run, Screening};
 
+/// Its settings from the words after the number of images.
+fn screening(words: &[String]) -> Screening {
+    let usual = Screening::default();
+    let number = |at: usize, usual: f64| words.get(at).map_or(usual, |word| word.parse().unwrap());
+    Screening {
+        audit: number(3, usual.audit),
+        safety: number(4, usual.safety),
+        largest: number(5, usual.largest),
+        ..usual
+    }
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let word = |at: usize, usual: &str| words.get(at).map_or_else(|| usual.to_owned(), Clone::clone);
@@ -30,7 +42,7 @@ fn main() {
     let method = match method.as_str() {
         "full" => Method::Full,
         "exact" => Method::Exact,
-        "screened" => Method::Screened(Screening::default()),
+        "screened" => Method::Screened(screening(&words)),
         other => panic!("no method {other}"),
     };
     let labels = Some(&setting.labels[..images]);
