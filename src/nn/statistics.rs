@@ -4,10 +4,14 @@
 //! Nothing here panics on odd input: no trials means no interval (`None`).
 
 mod running;
+mod sequential;
 mod special;
+mod survey;
 
 pub use running::Moments;
+pub use sequential::{ConfidenceSequence, level_of_look};
 pub use special::{beta_cdf, beta_quantile, ln_gamma, normal_quantile, t_quantile};
+pub use survey::{Drawn, Share, Survey, neyman, two_stage_rate};
 
 /// How an interval was made; its text goes beside the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +26,10 @@ pub enum Method {
     StudentT,
     /// Ratio of sums over clusters, Student quantile with clusters minus one degrees of freedom.
     Clustered,
+    /// Weighted mean over strata, Student quantile with Satterthwaite's degrees of freedom.
+    Stratified,
+    /// A confidence sequence, valid whenever one looks.
+    Anytime,
 }
 
 impl Method {
@@ -34,6 +42,8 @@ impl Method {
             Self::Normal => "normal",
             Self::StudentT => "student-t",
             Self::Clustered => "clustered-t",
+            Self::Stratified => "stratified-t",
+            Self::Anytime => "confidence-sequence",
         }
     }
 }
@@ -135,6 +145,13 @@ pub struct ClusteredRate {
     pub trials: u64,
     /// Whether these are all clusters that there are, so that nothing is left to chance.
     pub exhaustive: bool,
+    /// Degrees of freedom of the standard error.
+    pub freedom: f64,
+    /// Clusters drawn alike that would tell as much of what was never seen; the clusters themselves unless strata were drawn
+    /// unequally.
+    pub effective: f64,
+    /// How the interval is made.
+    pub method: Method,
 }
 
 impl ClusteredRate {
@@ -144,15 +161,15 @@ impl ClusteredRate {
     /// interval of a rate of clusters, which bounds the rate of trials.
     #[must_use]
     pub fn interval(&self, level: f64) -> Option<Interval> {
-        if !self.exhaustive && (self.rate <= 0.0 || self.rate >= 1.0) {
-            return clopper_pearson(if self.rate <= 0.0 { 0 } else { self.clusters }, self.clusters, level);
-        }
         if self.exhaustive {
-            return Some(Interval { lo: self.rate, hi: self.rate, level, method: Method::Clustered });
+            return Some(Interval { lo: self.rate, hi: self.rate, level, method: self.method });
         }
-        let df = self.clusters.checked_sub(1)? as f64;
-        let wide = t_interval(self.rate, self.standard_error?, df, level)?;
-        Some(Interval { lo: wide.lo.max(0.0), hi: wide.hi.min(1.0), method: Method::Clustered, ..wide })
+        if self.rate <= 0.0 || self.rate >= 1.0 {
+            let clusters = self.effective.floor().max(1.0) as u64;
+            return clopper_pearson(if self.rate <= 0.0 { 0 } else { clusters }, clusters, level);
+        }
+        let wide = t_interval(self.rate, self.standard_error?, self.freedom, level)?;
+        Some(Interval { lo: wide.lo.max(0.0), hi: wide.hi.min(1.0), method: self.method, ..wide })
     }
 }
 
@@ -164,23 +181,7 @@ impl ClusteredRate {
 /// exhaustive campaign has no sampling error. `None` without trials.
 #[must_use]
 pub fn clustered_rate(clusters: &[Cluster], population: Option<u64>) -> Option<ClusteredRate> {
-    let used = clusters.iter().filter(|c| c.trials > 0);
-    let (m, s, n) = used.clone().fold((0u64, 0u64, 0u64), |(m, s, n), c| (m + 1, s + c.successes, n + c.trials));
-    if n == 0 {
-        return None;
-    }
-    let rate = s as f64 / n as f64;
-    let squares: f64 = used.map(|c| (c.successes as f64 - rate * c.trials as f64).powi(2)).sum();
-    let unsampled = population.map_or(1.0, |all| (1.0 - m as f64 / all.max(m) as f64).max(0.0));
-    let exhaustive = population.is_some_and(|all| all <= m);
-    let standard_error = if exhaustive {
-        Some(0.0)
-    } else if m < 2 {
-        None
-    } else {
-        Some((m as f64 / (m - 1) as f64 * squares * unsampled).sqrt() / n as f64)
-    };
-    Some(ClusteredRate { rate, standard_error, clusters: m, trials: n, exhaustive })
+    two_stage_rate(clusters, population, None)
 }
 
 fn check_counts(successes: u64, trials: u64, level: f64) -> Option<()> {

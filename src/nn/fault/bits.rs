@@ -39,7 +39,12 @@ impl BitModel {
     /// Works on the word, so that infinities and every NaN payload come through as they are.
     #[must_use]
     pub fn apply(self, value: f32, bit: u8) -> f32 {
-        let mask = 1u32 << (bit % WORD_BITS);
+        self.apply_mask(value, 1u32 << (bit % WORD_BITS))
+    }
+
+    /// `value` with this fault in every bit of `mask`.
+    #[must_use]
+    pub fn apply_mask(self, value: f32, mask: u32) -> f32 {
         f32::from_bits(match self {
             Self::BitFlip => value.to_bits() ^ mask,
             Self::StuckAt0 => value.to_bits() & !mask,
