@@ -35,6 +35,11 @@ pub trait Stage: fmt::Debug + Send + Sync {
         64 << 20
     }
 
+    /// What a plan should say of it before it runs, a line each; most stages have nothing to say.
+    fn notes(&self, _inputs: &InputFacts) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Run time: a pure function of the configuration, the inputs and the context.
     ///
     /// # Errors

@@ -149,10 +149,27 @@ fn sections(plan: &Plan, states: &[KeyState], costs: &Costs, paint: Paint) -> St
     }
     line("total", "", tally(states.iter()), costs.left(plan.instances.iter().zip(states)), String::new());
     let mut out = format!("{}\n{}", paint.strong(&plan.study.name), table.print(paint));
+    for (name, note) in notes(plan) {
+        let _ = writeln!(out, "{name}: {note}");
+    }
     for message in missing_sources(states) {
         let _ = writeln!(out, "{} {message}", paint.warm("no data:"));
     }
     out
+}
+
+/// What stages say of themselves before they run: the same words of a section once.
+fn notes(plan: &Plan) -> Vec<(&str, String)> {
+    let mut notes: Vec<(&str, String)> = Vec::new();
+    for instance in &plan.instances {
+        for note in plan.notes(instance) {
+            let row = (instance.section.as_str(), note);
+            if !notes.contains(&row) {
+                notes.push(row);
+            }
+        }
+    }
+    notes
 }
 
 fn missing_sources(states: &[KeyState]) -> BTreeSet<&str> {
@@ -198,6 +215,7 @@ fn as_json(plan: &Plan, states: &[KeyState], costs: &Costs) -> serde_json::Value
         json!({
             "instance": instance.label, "section": instance.section, "kind": instance.kind.name, "at": at,
             "state": word(state), "key": key, "on": on, "seconds": costs.of_instance(instance),
+            "notes": plan.notes(instance),
         })
     };
     let [hit, miss, pending, no_data] = tally(states.iter());

@@ -181,6 +181,11 @@ impl Measure {
         })
     }
 
+    /// The same value with another interval.
+    pub(crate) fn within(self, interval: Interval) -> Self {
+        Self { interval: Some(interval), ..self }
+    }
+
     /// The mean of independent numbers, with Student's interval.
     pub(crate) fn mean(moments: &Moments) -> Self {
         if moments.count() == 0 {

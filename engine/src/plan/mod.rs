@@ -214,6 +214,12 @@ fn graph(instances: &[Instance]) -> DiGraph<usize, usize> {
 }
 
 impl Plan {
+    /// What an instance says of itself before it runs.
+    #[must_use]
+    pub fn notes(&self, instance: &Instance) -> Vec<String> {
+        instance.stage.notes(&input_facts(&instance.slots, &self.instances))
+    }
+
     /// The instances of a section, in the order of its axes.
     pub fn section<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (usize, &'a Instance)> {
         self.instances.iter().enumerate().filter(move |(_, instance)| instance.section == name)

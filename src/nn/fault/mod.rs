@@ -1,26 +1,24 @@
-//! Faults: where they can be, which are run, and what they do to a network's answers.
+//! Faults: where they can be, which are run, and what they do to what they hit.
 //!
-//! Weight faults: [`FaultSpace`] numbers every site, [`sample_sites`] chooses, [`Golden`] is the fault-free run and
-//! [`evaluate_faults`] judges against it. Neuron crashes: [`crash_rows`].
+//! Single faults in any network: [`space`] numbers them, [`design`] chooses among them or [`list`] reads them from a file, and
+//! `duress_network::campaign` runs them. Neuron crashes of multilayer perceptrons: [`crash_rows`].
 
 mod bits;
-mod campaign;
 mod crash;
 pub mod design;
 pub mod list;
 mod mersenne;
 mod model;
+mod pattern;
 pub mod precision;
 mod published;
-mod sampling;
-mod site;
+pub mod rounds;
+mod run;
 pub mod space;
 
 pub use bits::{BitModel, WORD_BITS};
-pub use campaign::{CampaignError, FaultOutcome, Golden, critical_rate, evaluate_faults};
 pub use crash::{CrashCampaign, CrashCampaignError, CrashRow, crash_accuracy, crash_delta, crash_rows};
 pub use mersenne::PythonRandom;
 pub use model::{Effect, FaultModel};
+pub use pattern::matches;
 pub use published::{PUBLISHED, PUBLISHED_SEED, PublishedFault, published_list};
-pub use sampling::{Precision, Sampling, margin_of, sample_layers, sample_sites, sample_size};
-pub use site::{FaultSite, FaultSpace, SiteError, Targets, matches};

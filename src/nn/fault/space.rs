@@ -10,7 +10,7 @@ use duress_network::{Network, Op, Weights};
 
 use super::bits::WORD_BITS;
 use super::model::{Effect, FaultModel};
-use super::site::matches;
+use super::pattern::matches;
 use crate::nn::random::Stream;
 
 /// What kind of number is hit.
@@ -299,7 +299,7 @@ impl FaultSpace {
             let flip = |mask| Effect::Bits { model: super::BitModel::BitFlip, mask };
             match (hits.last_mut(), region.parameter) {
                 (Some((p, e, Effect::Bits { mask, .. })), Some(parameter)) if (*p, *e) == (parameter, element) => {
-                    *mask |= bit
+                    *mask |= bit;
                 }
                 (_, Some(parameter)) => hits.push((parameter, element, flip(bit))),
                 (_, None) => {}
@@ -325,12 +325,10 @@ impl FaultSpace {
         &self.regions
     }
 
-    /// The nodes that can be hit, in the order of their faults.
+    /// The nodes whose outputs are hit.
     #[must_use]
-    pub fn nodes(&self) -> Vec<usize> {
-        let mut nodes: Vec<usize> = self.regions.iter().map(|region| region.node).collect();
-        nodes.dedup();
-        nodes
+    pub fn exposed(&self) -> BTreeSet<usize> {
+        self.regions.iter().filter(|region| !region.place.is_stored()).map(|region| region.node).collect()
     }
 }
 

@@ -130,8 +130,8 @@ mod tests {
         let mut sequence = ConfidenceSequence::new(0.95, None);
         let log = 40.0_f64.ln();
         let l1 = (2.0 * log / (0.25 * 2.0_f64.ln())).sqrt().min(0.5);
-        let mean1 = (0.5 + 1.0) / 2.0;
-        let variance1 = (0.25 + (1.0_f64 - mean1).powi(2)) / 2.0;
+        let mean1 = 0.75;
+        let variance1 = (0.25 + 0.25_f64.powi(2)) * 0.5;
         let l2 = (2.0 * log / (variance1 * 2.0 * 3.0_f64.ln())).sqrt().min(0.5);
         let psi = |l: f64| (-(1.0 - l).ln() - l) / 4.0;
         let radius = (log + 4.0 * 0.25 * psi(l1) + 4.0 * mean1 * mean1 * psi(l2)) / (l1 + l2);

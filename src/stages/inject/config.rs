@@ -1,21 +1,28 @@
 //! The keys of `inject`.
 
+use std::path::PathBuf;
+
 use duress_cache::Tree;
 use duress_engine::input::Input;
-use duress_engine::spec::{Count, Fault, Fraction, FromSpec, OneOrMany, Seed};
-use duress_engine::stage::InferContext;
+use duress_engine::spec::{Count, Fraction, FromSpec, OneOrMany, Positive, Seed};
 use duress_engine::{choice, config};
 
-use crate::nn::fault::{self, BitModel, Precision, WORD_BITS};
+use crate::nn::fault::design::{By, Fineness};
+use crate::nn::fault::list::Order;
+use crate::nn::fault::precision::Precision;
+use crate::nn::fault::space::{Place, Targets};
+use crate::nn::fault::{BitModel, FaultModel, PUBLISHED_SEED, WORD_BITS};
 use crate::nn::statistics::normal_quantile;
-use crate::stages::artifact::{self, Split, Weights};
+use crate::stages::artifact::{Split, Weights};
 use crate::stages::crash::Crash;
 
 config! {
     /// Injects faults and compares with the fault-free run.
     ///
-    /// Faults in weights (`target = "weight"`, `"bias"` or both) hit one bit of one stored number each, alone, for all samples.
-    /// Neurons (`target = "neuron"`, `model = "crash"`) crash at random: their output becomes 0, the others keep their value.
+    /// Each fault hits one stored number (`target = "weight"`, `"bias"`, `"normalisation"`), one number of a layer's output
+    /// (`"activation"`), or a whole channel of it (`"channel"`), alone, for all samples; a `bit-error-rate` hits the whole
+    /// memory at once. Neurons (`target = "neuron"`, `model = "crash"`) crash at random together: their output becomes 0, the
+    /// others keep their value.
     pub struct Inject {
         /// The network.
         weights: Input<Weights>,
@@ -23,21 +30,35 @@ config! {
         data: Input<Split>,
         /// What is hit.
         target: OneOrMany<Target> = OneOrMany(vec![Target::Weight]),
-        /// What happens to it.
-        model: Model = Model::BitFlip,
-        /// Of weight faults: the layers that can be hit, by name; `*` stands for any characters.
+        /// What happens to it; of several models each is tried on each target.
+        model: OneOrMany<Model> = OneOrMany(vec![Model::BitFlip]),
+        /// The layers that can be hit, by the name of a layer or of a parameter; `*` stands for any characters. Of activations
+        /// a name with `*` picks those behind nonlinearities, one without picks any layer.
         layers: OneOrMany<String> = OneOrMany(vec!["*".to_owned()]),
-        /// Of weight faults: the bits that can be hit, 0 (least significant of the mantissa) to 31 (sign); all by default.
+        /// The bits that can be hit, 0 (least significant of the mantissa) to 31 (sign); all by default.
         bits: Option<OneOrMany<u32>>,
-        /// Of weight faults: which of them are run.
-        sampling: Sampling = Sampling::Margin(Confidence { margin: Fraction(0.01), confidence: Fraction(0.99), rate: Fraction(0.5) }),
+        /// Of activations: the channels (of images) or features that can be hit; all by default.
+        channels: Option<OneOrMany<u32>>,
+        /// Of activations: the positions that can be hit, `[row, column]` of an image and `[step]` of a sequence; all by
+        /// default.
+        positions: Option<Vec<Vec<u32>>>,
+        /// Which of all faults are run.
+        sampling: Sampling = Sampling::Margin(Confidence::default()),
+        /// Run each fault on so many of the samples, drawn anew for every fault; on all by default.
+        images: Option<Count>,
+        /// Stop as soon as the critical rate is known well enough, and not when `sampling` is through.
+        stop: Option<Stop>,
+        /// How outcomes are found.
+        method: Method = Method::Exact,
+        /// Convolutions and linear layers that multiply in TF32, as GPUs do: by name, with `*` for any characters.
+        tf32: Vec<String> = Vec::new(),
         /// Of crashes: the probability that a neuron crashes, for all hidden layers or by layer (`{ "hidden.1" = 0.02 }`).
         crash: Option<Crash>,
         /// Of crashes: patterns drawn per sample.
         repetitions: Count = Count(100),
         /// Take only the first so many samples; all by default.
         samples: Option<Count>,
-        /// Seed of the choice of faults and of crash patterns.
+        /// Seed of the choice of faults, of what is drawn for them, and of crash patterns.
         seed: Seed,
     }
 }
@@ -46,18 +67,24 @@ choice! {
     /// What is hit.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     pub enum Target {
-        /// Stored weights.
+        /// Stored weights of convolutions, linear, recurrent and attention layers.
         "weight" => Weight,
         /// Stored biases.
         "bias" => Bias,
-        /// The outputs of neurons.
+        /// Stored factors, offsets and statistics of normalisations.
+        "normalisation" => Normalisation,
+        /// Single numbers of a layer's output, each time it is computed.
+        "activation" => Activation,
+        /// Whole channels of a layer's output at once.
+        "channel" => Channel,
+        /// The outputs of neurons of a multilayer perceptron, which crash together.
         "neuron" => Neuron,
     }
 }
 
 choice! {
     /// What happens to what is hit.
-    #[derive(Clone, Copy, PartialEq, Eq)]
+    #[derive(Clone, Copy, PartialEq)]
     pub enum Model {
         /// One bit is inverted.
         "bit-flip" => BitFlip,
@@ -65,8 +92,31 @@ choice! {
         "stuck-at-0" => StuckAt0,
         /// One bit reads 1.
         "stuck-at-1" => StuckAt1,
-        /// A neuron's output becomes 0.
+        /// So many different bits of one number, drawn at random, are inverted.
+        "multi-bit" => MultiBit(Count),
+        /// The number becomes 0.
+        "zero" => Zero,
+        /// The number becomes this one.
+        "value" => Value(f32),
+        /// The number becomes one drawn uniformly.
+        "random" => Random(Range),
+        /// An activation becomes `v (max - min)` of its layer's output for the same sample, `v` drawn uniformly.
+        "byzantine" => Byzantine(Range),
+        /// Every bit of the memory is inverted with this probability; a fault is one draw of the whole memory.
+        "bit-error-rate" => BitErrorRate(Fraction),
+        /// Neurons' outputs become 0.
         "crash" => Crash,
+    }
+}
+
+config! {
+    /// What a number is drawn from.
+    #[derive(Clone, Copy, PartialEq)]
+    pub struct Range {
+        /// The least number.
+        low: f32 = -1.0,
+        /// The number that all drawn ones are below.
+        high: f32 = 1.0,
     }
 }
 
@@ -84,6 +134,18 @@ choice! {
         "margin" => Margin(Confidence),
         /// As many of each layer as a margin needs, for statements about single layers.
         "layer_margin" => LayerMargin(Confidence),
+        /// As many of each bit of each layer as a margin needs (Ruospo et al. 2023, data-unaware).
+        "bit_margin" => BitMargin(Confidence),
+        /// The same with the rate expected of a bit by how far its flips move the layer's weights, `rate` being the most
+        /// (Ruospo et al. 2023, data-aware).
+        "data_aware" => DataAware(Confidence),
+        /// So many where they tell most of the critical rate: strata by layer, bit and sign, shared out in rounds by what is
+        /// seen (Neyman 1934).
+        "stratified" => Stratified(Stratified),
+        /// The very list of the published campaigns (dnn-benchmarks).
+        "published" => Published(Published),
+        /// Those of a file.
+        "list" => List(ListKeys),
     }
 }
 
@@ -100,6 +162,102 @@ config! {
     }
 }
 
+config! {
+    /// How faults are put where they tell most.
+    #[derive(Clone)]
+    pub struct Stratified {
+        /// Faults to run in all.
+        faults: Count = Count(4_000),
+        /// What tells strata apart; they are merged where there are not enough faults for a pilot of each.
+        by: Vec<Stratum> = vec![Stratum::Layer, Stratum::Bit, Stratum::Sign],
+        /// Faults of each stratum in the first round.
+        pilot: Count = Count(4),
+        /// Rounds after the first, each shared out by what all before it saw.
+        rounds: Count = Count(4),
+        /// Least standard deviation of a fault's critical rate that a stratum is taken to have.
+        floor: Positive = Positive(0.01),
+    }
+}
+
+choice! {
+    /// What tells strata apart.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Stratum {
+        /// The layer.
+        "layer" => Layer,
+        /// The bit.
+        "bit" => Bit,
+        /// The sign of the stored number.
+        "sign" => Sign,
+    }
+}
+
+config! {
+    /// The published generator: CPython's random numbers, so that the list is the published one bit for bit.
+    #[derive(Clone, Copy)]
+    pub struct Published {
+        /// The generator's seed.
+        seed: u64 = PUBLISHED_SEED,
+        /// Half-width of the interval.
+        margin: Fraction = Fraction(0.01),
+        /// Normal quantile of the confidence; 2.58 stands for 99 %.
+        quantile: Positive = Positive(2.58),
+    }
+}
+
+config! {
+    /// A list of faults: CSV with the columns `Injection,Layer,TensorIndex,Bit`, and maybe `Model`, `Value` and the outcomes
+    /// that were published. Only the faults of `layers` and `bits` are run.
+    #[derive(Clone)]
+    pub struct ListKeys {
+        /// The file; relative paths start at the spec.
+        path: PathBuf,
+        /// In which order it indexes a weight.
+        order: OrderKey = OrderKey::Pytorch,
+        /// A map of layer names, CSV with the columns `PT` (the network's names) and `TF` (those of the list).
+        names: Option<PathBuf>,
+        /// Only each so-manyth of those faults, beginning with the first.
+        every: Count = Count(1),
+        /// Only the first so many of those.
+        first: Option<Count>,
+    }
+}
+
+choice! {
+    /// In which order a list indexes a weight.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum OrderKey {
+        /// `(output, input, row, column)`.
+        "pytorch" => Pytorch,
+        /// `(row, column, input, output)`.
+        "keras" => Keras,
+    }
+}
+
+config! {
+    /// When a campaign knows enough. The interval is one that may be looked at again and again: a confidence sequence
+    /// (Waudby-Smith and Ramdas 2024) of faults drawn uniformly, and of strata an interval in each round at a level that all
+    /// rounds together keep.
+    #[derive(Clone, Copy)]
+    pub struct Stop {
+        /// Half-width of the interval of the critical rate.
+        width: Positive,
+        /// Coverage of the interval.
+        confidence: Fraction = Fraction(0.95),
+    }
+}
+
+choice! {
+    /// How outcomes are found.
+    #[derive(Clone, Copy, PartialEq)]
+    pub enum Method {
+        /// Only what a fault changes, as far as it changes it; the verdicts are those of `full`.
+        "exact" => Exact,
+        /// The whole network for every fault and sample.
+        "full" => Full,
+    }
+}
+
 impl Confidence {
     pub(super) fn precision(self) -> Precision {
         let quantile = normal_quantile(f64::midpoint(1.0, self.confidence.0.min(1.0 - 1e-12)));
@@ -107,9 +265,94 @@ impl Confidence {
     }
 }
 
+impl Default for Confidence {
+    fn default() -> Self {
+        Self { margin: Fraction(0.01), confidence: Fraction(0.99), rate: Fraction(0.5) }
+    }
+}
+
+impl Published {
+    pub(super) fn precision(self) -> Precision {
+        Precision { margin: self.margin.0, quantile: self.quantile.0, rate: 0.5 }
+    }
+}
+
+impl Stratified {
+    pub(super) fn by(&self) -> By {
+        By {
+            layer: self.by.contains(&Stratum::Layer),
+            bit: if self.by.contains(&Stratum::Bit) { Fineness::Each } else { Fineness::All },
+            sign: self.by.contains(&Stratum::Sign),
+        }
+    }
+}
+
+impl ListKeys {
+    /// What of the keys says which faults are run; the files' own digests say what is in them.
+    fn tree(&self) -> Tree {
+        let order = if self.order == OrderKey::Pytorch { None } else { self.order.to_tree() };
+        let every = if self.every.0 == 1 { None } else { self.every.to_tree() };
+        let keys = [("first", self.first.to_tree()), ("every", every), ("order", order)];
+        Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
+    }
+}
+
+impl From<OrderKey> for Order {
+    fn from(key: OrderKey) -> Self {
+        match key {
+            OrderKey::Pytorch => Self::Pytorch,
+            OrderKey::Keras => Self::Keras,
+        }
+    }
+}
+
+impl Target {
+    fn place(self) -> Option<Place> {
+        match self {
+            Self::Weight => Some(Place::Weight),
+            Self::Bias => Some(Place::Bias),
+            Self::Normalisation => Some(Place::Normalisation),
+            Self::Activation => Some(Place::Activation),
+            Self::Channel => Some(Place::Channel),
+            Self::Neuron => None,
+        }
+    }
+}
+
+impl Model {
+    /// The model of single faults; crashes are not of them.
+    pub(super) fn fault(self) -> Option<FaultModel> {
+        Some(match self {
+            Self::BitFlip => FaultModel::Bit(BitModel::BitFlip),
+            Self::StuckAt0 => FaultModel::Bit(BitModel::StuckAt0),
+            Self::StuckAt1 => FaultModel::Bit(BitModel::StuckAt1),
+            Self::MultiBit(count) => FaultModel::MultiBit(u8::try_from(count.0).unwrap_or(u8::MAX)),
+            Self::Zero => FaultModel::Zero,
+            Self::Value(value) => FaultModel::Value(value),
+            Self::Random(range) => FaultModel::Random { low: range.low, high: range.high },
+            Self::Byzantine(range) => FaultModel::Byzantine { low: range.low, high: range.high },
+            Self::BitErrorRate(rate) => FaultModel::BitErrorRate(rate.0),
+            Self::Crash => return None,
+        })
+    }
+
+    /// What the draws of this model are made of, where there are any.
+    fn draws(self) -> bool {
+        matches!(self, Self::MultiBit(_) | Self::Random(_) | Self::Byzantine(_) | Self::BitErrorRate(_))
+    }
+}
+
 impl Inject {
     pub(super) fn is_crash(&self) -> bool {
-        self.model == Model::Crash
+        self.model.0.contains(&Model::Crash)
+    }
+
+    /// The list that the faults come from, if they do.
+    pub(super) fn list(&self) -> Option<&ListKeys> {
+        match &self.sampling {
+            Sampling::List(list) => Some(list),
+            _ => None,
+        }
     }
 
     /// The bits that can be hit.
@@ -120,97 +363,76 @@ impl Inject {
         }
     }
 
-    /// The targets of weight faults.
-    pub(super) fn targets(&self) -> fault::Targets {
-        let model = match self.model {
-            Model::BitFlip | Model::Crash => BitModel::BitFlip,
-            Model::StuckAt0 => BitModel::StuckAt0,
-            Model::StuckAt1 => BitModel::StuckAt1,
-        };
-        fault::Targets {
+    /// What single faults hit.
+    pub(super) fn targets(&self) -> Targets {
+        let sizes = |numbers: &[u32]| numbers.iter().map(|n| *n as usize).collect::<Vec<_>>();
+        Targets {
             layers: self.layers.0.clone(),
-            weights: self.target.0.contains(&Target::Weight),
-            biases: self.target.0.contains(&Target::Bias),
+            places: self.target.0.iter().filter_map(|target| target.place()).collect(),
             bits: self.bits(),
-            models: vec![model],
-        }
-    }
-
-    /// Reports what can be known to be wrong.
-    pub(super) fn check(&self, cx: &mut InferContext<'_>) {
-        let neuron = self.target.0.contains(&Target::Neuron);
-        if neuron != self.is_crash() || (neuron && self.target.0.len() > 1) {
-            let (message, help) = if self.is_crash() {
-                ("`crash` happens to neurons alone", "write `target = \"neuron\"`")
-            } else {
-                ("neurons can crash, and nothing else yet", "write `model = \"crash\"`, or target weights or biases")
-            };
-            let fault = Fault::new("wrong-combination", cx.span_of("target"), message, "does not fit `model`");
-            cx.faults.push(fault.help(help));
-        }
-        if self.is_crash() && self.crash.is_none() {
-            let fault = Fault::new("missing-key", cx.span_of("model"), "`crash` is missing", "needs to know how often");
-            cx.faults
-                .push(fault.help("write `crash = { \"hidden.1\" = 0.02 }`, or `crash = 0.02` for all hidden layers"));
-        }
-        if !self.is_crash() {
-            self.check_sites(cx);
-        }
-    }
-
-    /// Reports layers and bits that there are not.
-    fn check_sites(&self, cx: &mut InferContext<'_>) {
-        for bit in self.bits().into_iter().filter(|bit| *bit >= WORD_BITS) {
-            let message = format!("there is no bit {bit} in a 32-bit word");
-            let fault = Fault::new("out-of-range", cx.span_of("bits"), message, "no such bit");
-            cx.faults.push(fault.help("give bits from 0 (least significant) to 31 (sign)"));
-        }
-        let Some(network) = artifact::mlp(cx, &self.weights, "`inject`") else { return };
-        let names: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
-        for pattern in self.layers.0.iter().filter(|p| !names.iter().any(|name| fault::matches(p, name))) {
-            let message = format!("there is no layer `{pattern}`");
-            let fault = Fault::new("unknown-layer", cx.span_of("layers"), message, "no such layer");
-            cx.faults.push(fault.help(format!("the layers are {}", names.join(", "))));
-        }
-        let hit = |layer: &&crate::nn::Layer| self.layers.0.iter().any(|p| fault::matches(p, &layer.name));
-        let only_biases = !self.target.0.contains(&Target::Weight) && self.target.0.contains(&Target::Bias);
-        if only_biases && !network.layers.iter().filter(hit).any(|layer| layer.bias) {
-            let fault =
-                Fault::new("nothing-to-hit", cx.span_of("target"), "these layers have no biases", "nothing to hit");
-            cx.faults.push(fault.help("target weights, or train a model with `bias = true`"));
+            models: self.model.0.iter().filter_map(|model| model.fault()).collect(),
+            channels: self.channels.as_ref().map(|channels| sizes(&channels.0)),
+            positions: self.positions.as_ref().map(|positions| positions.iter().map(|p| sizes(p)).collect()),
         }
     }
 
     /// The configuration as it enters the key: what has no effect is not in it.
     pub(super) fn tree(&self) -> Tree {
-        let mut keys = vec![("model", self.model.to_tree()), ("samples", self.samples.to_tree())];
+        let mut keys = vec![("samples", self.samples.to_tree())];
         if self.is_crash() {
+            keys.push(("model", self.model.to_tree()));
             keys.push(("crash", self.crash.to_tree()));
             keys.push(("repetitions", self.repetitions.to_tree()));
             keys.push(("seed", self.seed.to_tree()));
         } else {
+            self.campaign_keys(&mut keys);
+        }
+        Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
+    }
+
+    /// The keys that single faults depend on.
+    fn campaign_keys(&self, keys: &mut Vec<(&'static str, Option<Tree>)>) {
+        let integers = |numbers: &mut dyn Iterator<Item = u32>| {
+            let mut numbers: Vec<u32> = numbers.collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            Some(Tree::List(numbers.into_iter().map(|n| Tree::Integer(n.into())).collect()))
+        };
+        keys.push(("bits", integers(&mut self.bits().into_iter().map(u32::from))));
+        keys.push(("layers", self.layers.to_tree()));
+        keys.push(("images", self.images.to_tree()));
+        keys.push(("method", self.method.to_tree()));
+        keys.push(("tf32", if self.tf32.is_empty() { None } else { self.tf32.to_tree() }));
+        if let Sampling::List(list) = &self.sampling {
+            keys.push(("list", Some(list.tree())));
+        } else {
             let mut target = self.target.0.clone();
             target.sort();
             target.dedup();
-            let mut bits = self.bits();
-            bits.sort_unstable();
-            bits.dedup();
             keys.push(("target", target.to_tree()));
-            keys.push(("layers", self.layers.to_tree()));
-            keys.push(("bits", Some(Tree::List(bits.into_iter().map(|b| Tree::Integer(b.into())).collect()))));
+            keys.push(("model", self.model.to_tree()));
+            keys.push(("channels", self.channels.as_ref().and_then(|c| integers(&mut c.0.iter().copied()))));
+            keys.push(("positions", self.positions.to_tree()));
             keys.push(("sampling", self.sampling.to_tree()));
-            if !matches!(self.sampling, Sampling::Exhaustive) {
-                keys.push(("seed", self.seed.to_tree()));
-            }
+            keys.push(("stop", self.stop.to_tree()));
         }
-        Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
+        if self.uses_seed() {
+            keys.push(("seed", self.seed.to_tree()));
+        }
+    }
+
+    /// Whether anything is drawn from the stage's own seed.
+    fn uses_seed(&self) -> bool {
+        let fixed = matches!(self.sampling, Sampling::Exhaustive | Sampling::Published(_) | Sampling::List(_));
+        let drawn = !matches!(self.sampling, Sampling::List(_)) && self.model.0.iter().any(|model| model.draws());
+        !fixed || drawn || self.images.is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::testing::{infer, key};
+    use crate::stages::testing::key;
 
     const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
 
@@ -225,34 +447,31 @@ mod tests {
         assert_ne!(all, tree("sampling = 'exhaustive'\nbits = [30, 31]"));
         assert_eq!(tree("bits = [31, 30]"), tree("bits = [30, 31, 31]"));
         assert_ne!(tree("seed = 1"), tree("seed = 2"));
-        assert_eq!(tree(""), tree("sampling = 'margin'\nmodel = 'bit-flip'\nlayers = '*'"));
+        assert_eq!(
+            tree(""),
+            tree("sampling = 'margin'\nmodel = 'bit-flip'\nlayers = '*'\nmethod = 'exact'\ntf32 = []")
+        );
         let crash = "target = 'neuron'\nmodel = 'crash'\ncrash = 0.1\n";
         assert_eq!(tree(crash), tree(&format!("{crash}bits = 3\nsampling = {{ random = 5 }}\nlayers = 'output'")));
         assert_ne!(tree(crash), tree(&format!("{crash}repetitions = 7")));
     }
 
     #[test]
-    fn what_cannot_be_is_told_at_plan_time() {
-        let faults = |keys: &str| -> Vec<&'static str> {
-            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).1.iter().map(|fault| fault.code).collect()
-        };
-        assert_eq!(faults("sampling = { random = 400 }\nmodel = 'stuck-at-1'"), [""; 0]);
-        assert_eq!(faults("bits = 32"), ["out-of-range"]);
-        assert_eq!(faults("layers = ['hidden.*', 'outptu']"), ["unknown-layer"]);
-        assert_eq!(faults("target = 'bias'"), ["nothing-to-hit"]);
-        assert_eq!(faults("target = 'neuron'"), ["wrong-combination"]);
-        assert_eq!(faults("model = 'crash'\ncrash = 0.1"), ["wrong-combination"]);
-        assert_eq!(faults("target = 'neuron'\nmodel = 'crash'"), ["missing-key"]);
-        assert_eq!(faults("target = 'neuron'\nmodel = 'crash'\ncrash = { 'hidden.3' = 0.1 }"), ["unknown-layer"]);
-        assert_eq!(faults("target = 'neuron'\nmodel = 'crash'\ncrash = { 'hidden.1' = 1.1 }"), ["out-of-range"]);
+    fn a_seed_matters_where_something_is_drawn() {
+        let differ = |keys: &str| tree(&format!("{keys}\nseed = 1")) != tree(&format!("{keys}\nseed = 2"));
+        assert!(!differ("sampling = 'published'"));
+        assert!(differ("sampling = 'published'\nimages = 8"));
+        assert!(differ("sampling = 'exhaustive'\nmodel = { multi-bit = 2 }"));
+        assert!(!differ("sampling = { list = { path = 'a.csv' } }"));
     }
 
     #[test]
-    fn only_what_a_campaign_makes_can_be_asked_for() {
-        let outputs = |keys: &str| -> Vec<&'static str> {
-            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).0.iter().map(|output| output.name).collect()
-        };
-        assert_eq!(outputs(""), ["results", "strata", "faults"]);
-        assert_eq!(outputs("target = 'neuron'\nmodel = 'crash'\ncrash = 0.1"), ["results", "errors"]);
+    fn where_a_list_lies_does_not_enter_the_key() {
+        let list = |path: &str, more: &str| tree(&format!("sampling = {{ list = {{ path = '{path}'{more} }} }}"));
+        assert_eq!(list("a.csv", ""), list("b/c.csv", ", order = 'pytorch'"));
+        assert_ne!(list("a.csv", ""), list("a.csv", ", first = 3"));
+        assert_ne!(list("a.csv", ""), list("a.csv", ", order = 'keras'"));
+        assert_ne!(list("a.csv", ""), list("a.csv", ", every = 2"));
+        assert_eq!(list("a.csv", ""), list("a.csv", ", names = 'map.csv'"));
     }
 }

@@ -1,17 +1,24 @@
-//! `inject`: faults in stored weights, or crashing neurons, and what the network then answers.
+//! `inject`: faults in stored numbers or activations, or crashing neurons, and what the network then answers.
 //!
 //! Every verdict compares with the fault-free run: `masked` (no output changed), `non-critical` (the class did not change),
-//! `critical` (it did, whatever the label).
+//! `critical` (it did, whatever the label). The rules and their source are those of [`duress_network::campaign`].
 
+mod campaign;
+mod check;
 mod config;
 mod crashes;
-mod flips;
+mod faults;
+mod rates;
 
 use duress_cache::{Artifact, Tree};
 use duress_engine::run::RunContext;
-use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
+use duress_engine::stage::{
+    InferContext, InputFacts, Location, OutputDoc, OutputFact, Source, SourceRoots, Stage, StageError, StageKind,
+};
 
-pub use config::{Confidence, Inject, Model, Sampling, Target};
+pub use config::{Confidence, Inject, ListKeys, Method, Model, Published, Range, Sampling, Stop, Stratified, Target};
+
+pub use faults::listed;
 
 use super::artifact::{self, DataFact};
 use super::examples::examples;
@@ -19,16 +26,18 @@ use crate::nn::Network;
 
 /// Multiply-adds of a part: some seconds of work for one core.
 const PART_WORK: u64 = 1 << 36;
+/// What the engine keeps of fault-free values, and as much again for what it works with.
+const ENGINE_MEMORY: u64 = 1 << 30;
 
 impl StageKind for Inject {
     const KIND: &'static str = "inject";
-    const REVISION: u32 = 1;
-    const SUMMARY: &'static str = "Put faults into weights or let neurons crash, and count the damage";
+    const REVISION: u32 = 2;
+    const SUMMARY: &'static str = "Put faults into weights or activations, and count the damage";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
-        OutputDoc { name: "results", artifact: "table", doc: "Rates over all faults, by layer and by bit" },
-        OutputDoc { name: "strata", artifact: "table", doc: "Rates by layer and bit; of weight faults" },
-        OutputDoc { name: "faults", artifact: "table", doc: "Every fault and its outcomes; of weight faults" },
+        OutputDoc { name: "results", artifact: "table", doc: "Rates over all faults, by layer, bit and sign" },
+        OutputDoc { name: "strata", artifact: "table", doc: "Rates by layer, bit and sign together; of single faults" },
+        OutputDoc { name: "faults", artifact: "table", doc: "Every fault and its outcomes; of single faults" },
         OutputDoc { name: "errors", artifact: "crash-errors", doc: "Output errors of every sample; of crashes" },
     ];
 }
@@ -38,7 +47,7 @@ impl Stage for Inject {
         artifact::check_fit(cx, &self.weights, &self.data);
         artifact::check_labelled(cx, &self.data, Self::KIND);
         self.check(cx);
-        if self.is_crash() { crashes::infer(self, cx) } else { flips::infer() }
+        if self.is_crash() { crashes::infer(self, cx) } else { campaign::infer() }
     }
 
     fn config(&self) -> Tree {
@@ -50,15 +59,38 @@ impl Stage for Inject {
         let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
         let rows = data.and_then(|d| d.rows).unwrap_or(10_000);
         let rows = self.samples.map_or(rows, |limit| rows.min(limit.size())) as u64;
-        let widths =
-            network.map_or(2_000, |n| n.shapes().iter().map(|shape| shape.iter().product::<usize>()).sum()) as u64;
-        // All activations, once as they are and once transposed, in single precision.
-        rows * widths * 8 + (64 << 20)
+        let Some(network) = network else { return ENGINE_MEMORY };
+        if self.is_crash() {
+            let widths: usize = network.shapes().iter().map(|shape| shape.iter().product::<usize>()).sum();
+            return rows * widths as u64 * 8 + (64 << 20);
+        }
+        // The samples, the outputs, two copies of the weights, and the fault-free values of some samples.
+        rows * (network.input_len() + 2 * network.output_len()) as u64 * 4
+            + network.parameter_count() as u64 * 8
+            + ENGINE_MEMORY
+    }
+
+    fn notes(&self, inputs: &InputFacts) -> Vec<String> {
+        self.announcement(inputs).into_iter().collect()
+    }
+
+    fn sources(&self, roots: &SourceRoots) -> Result<Vec<Source>, String> {
+        let Some(list) = self.list() else { return Ok(Vec::new()) };
+        let mut files = vec![(campaign::LIST, "sampling.list.path", &list.path)];
+        files.extend(list.names.as_ref().map(|names| (campaign::NAMES, "sampling.list.names", names)));
+        let source = |(name, key, path): (&str, &str, &std::path::PathBuf)| {
+            let path = roots.spec.join(path);
+            if path.is_file() {
+                return Ok(Source { name: name.to_owned(), location: Location::File(path) });
+            }
+            Err(format!("find the file {}: there is none; mend `{key}`", path.display()))
+        };
+        files.into_iter().map(source).collect()
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
         let weights = artifact::weights(cx, &self.weights)?;
         let data = examples(cx, &self.data, self.samples)?;
-        if self.is_crash() { crashes::run(self, cx, &weights, &data) } else { flips::run(self, cx, &weights, &data) }
+        if self.is_crash() { crashes::run(self, cx, &weights, &data) } else { campaign::run(self, cx, &weights, &data) }
     }
 }
