@@ -18,6 +18,9 @@ pub struct Survey {
     pub populations: Vec<Option<u64>>,
     /// Trials that each cluster could have had: the images of the whole set. `None` where every trial is a draw of its own.
     pub trials: Option<u64>,
+    /// How far the rate of one fault more than were drawn is taken to lie from the others, in every stratum that is no census;
+    /// see [`Survey::deviation`]. It plays no part where there is a single stratum.
+    pub unseen: f64,
 }
 
 impl Survey {
@@ -56,6 +59,22 @@ impl Survey {
         self.populations.iter().copied().sum()
     }
 
+    /// The standard deviation to reckon with for a stratum in which `drawn` clusters with `seen` trials each show a variance.
+    ///
+    /// `sqrt(((n - 1) s^2 + u^2) / n)`: as if one cluster more had been drawn, at a distance `u` from the others, in which
+    /// [`Survey::unseen`] and half a trial add up. Rates of faults are mostly 0 and now and then large; a stratum in which
+    /// nothing was seen is not one in which nothing can be, neither for the interval nor for what is drawn next.
+    #[must_use]
+    pub fn deviation(&self, drawn: u64, variance: f64, seen: f64) -> f64 {
+        let n = drawn.max(1) as f64;
+        let few = self.trials.is_some_and(|all| seen < all as f64);
+        if self.unseen <= 0.0 {
+            return variance.sqrt();
+        }
+        let half = if few { 0.5 / seen.max(1.0) } else { 0.0 };
+        (((n - 1.0) * variance + self.unseen.powi(2) + half * half) / n).sqrt()
+    }
+
     fn weighted(&self, drawn: &[Drawn], belongs: &dyn Fn(usize) -> bool) -> Option<Weighted> {
         let mut strata: Vec<Vec<(bool, Cluster)>> = vec![Vec::new(); self.populations.len()];
         for (at, one) in drawn.iter().enumerate().filter(|(_, one)| one.cluster.trials > 0) {
@@ -88,6 +107,8 @@ impl Survey {
             let share = self.populations[h].map_or(0.0, |all| (n / all as f64).min(1.0));
             // A single cluster of several shows no spread of its own.
             let between = if of.len() > 1 || share >= 1.0 { spread(&residuals[h]) } else { pooled };
+            let seen = of.iter().map(|(_, cluster)| cluster.trials).sum::<u64>() as f64 / n;
+            let between = self.deviation(of.len() as u64, between, seen).powi(2);
             let within: f64 =
                 of.iter().filter(|(inside, _)| *inside).map(|(_, cluster)| self.within(*cluster)).sum::<f64>() / n;
             let scale = (weight(h) * n / all).powi(2) / n;
@@ -278,7 +299,7 @@ mod tests {
 
     #[test]
     fn strata_are_weighed_by_what_there_is_and_not_by_what_was_drawn() {
-        let survey = Survey { populations: vec![Some(30), Some(10)], trials: None };
+        let survey = Survey { populations: vec![Some(30), Some(10)], trials: None, unseen: 0.0 };
         let all = [drawn(0, 0, 10), drawn(0, 2, 10), drawn(1, 5, 10), drawn(1, 7, 10), drawn(1, 9, 10)];
         let rate = survey.rate(&all).expect("drawn");
         // 0.75 * 0.1 + 0.25 * 0.7, by hand; variances .02 and .04.
@@ -294,8 +315,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stratum_in_which_nothing_was_seen_is_not_taken_for_harmless() {
+        let survey = Survey { populations: vec![Some(30), Some(10)], trials: None, unseen: 0.1 };
+        let rate = survey.rate(&[drawn(0, 0, 10), drawn(0, 0, 10), drawn(1, 5, 10), drawn(1, 5, 10)]).expect("drawn");
+        let v0 = 0.75_f64.powi(2) * (1.0 - 2.0 / 30.0) * (0.01 / 2.0) / 2.0;
+        let v1 = 0.25_f64.powi(2) * (1.0 - 2.0 / 10.0) * (0.01 / 2.0) / 2.0;
+        close(rate.standard_error.expect("an error"), (v0 + v1).sqrt());
+        // A few of many images leave half an image more in doubt.
+        let few = Survey { trials: Some(100), ..survey };
+        close(few.deviation(2, 0.0, 10.0), (0.0125_f64 / 2.0).sqrt());
+    }
+
+    #[test]
     fn a_census_of_all_strata_leaves_nothing_to_chance() {
-        let survey = Survey { populations: vec![Some(2), Some(1)], trials: Some(10) };
+        let survey = Survey { populations: vec![Some(2), Some(1)], trials: Some(10), unseen: 0.0 };
         let rate = survey.rate(&[drawn(0, 0, 10), drawn(0, 2, 10), drawn(1, 10, 10)]).expect("drawn");
         assert!(rate.exhaustive);
         close(rate.rate, 0.4);
@@ -306,7 +339,7 @@ mod tests {
 
     #[test]
     fn one_stratum_is_a_plain_sample_and_its_parts_are_too() {
-        let survey = Survey { populations: vec![Some(100)], trials: None };
+        let survey = Survey { populations: vec![Some(100)], trials: None, unseen: 0.0 };
         let all = [drawn(0, 1, 10), drawn(0, 4, 10), drawn(0, 7, 10)];
         let clusters: Vec<Cluster> = all.iter().map(|d| d.cluster).collect();
         assert_eq!(survey.rate(&all), super::super::clustered_rate(&clusters, Some(100)));

@@ -9,7 +9,7 @@ use duress_engine::spec::Count;
 use duress_engine::stage::{Location, OutputFact, StageError};
 use duress_network::campaign::{self, Campaign, Fault, Outcome, Run};
 
-use super::config::{Method, Sampling, Stop, Stratified};
+use super::config::{Method, Sampling, Stop, Stratified, UNSEEN};
 use super::faults::{self, Done, Row};
 use super::rates::{RESULTS, Rates};
 use super::{Inject, PART_WORK};
@@ -62,7 +62,7 @@ pub(super) fn run(
     let (tables, rows) = (progress.tables, progress.rows);
     let all = Table::concat(&tables).map_err(StageError::failed)?;
     let samples = engine.examples() as u64;
-    let survey = Survey { populations: design, trials: Some(samples) };
+    let survey = Survey { populations: design, trials: Some(samples), unseen: unseen(stage) };
     let cells = source.space().and_then(|space| Cells::of(space, weights));
     let layers: Vec<String> = weights.network().nodes().iter().map(|node| node.name.clone()).collect();
     let rates = Rates {
@@ -283,7 +283,7 @@ impl Progress<'_> {
             faults: keys.faults.0,
             pilot: keys.pilot.0,
             rounds: keys.rounds.0,
-            floor: keys.floor.0,
+            unseen: keys.unseen.0,
             seed: self.stage.seed.0,
         };
         let mut rounds = Rounds::new(space, self.weights, plan);
@@ -312,10 +312,22 @@ impl Progress<'_> {
             let cluster = Cluster { successes: row.critical, trials: row.images };
             Drawn { stratum: row.stratum, cluster }
         };
-        let survey = Survey { populations: populations.to_vec(), trials: Some(self.engine.examples() as u64) };
+        let survey = Survey {
+            populations: populations.to_vec(),
+            trials: Some(self.engine.examples() as u64),
+            unseen: unseen(self.stage),
+        };
         let drawn: Vec<Drawn> = self.rows.iter().map(drawn).collect();
         let level = level_of_look(stop.confidence.0, look);
         survey.rate(&drawn)?.interval(level).map(|interval| Interval { level: stop.confidence.0, ..interval })
+    }
+}
+
+/// How far a fault that was not drawn is taken to be from the others of its stratum.
+fn unseen(stage: &Inject) -> f64 {
+    match &stage.sampling {
+        Sampling::Stratified(keys) => keys.unseen.0,
+        _ => UNSEEN,
     }
 }
 

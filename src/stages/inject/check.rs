@@ -7,7 +7,7 @@ use super::config::{Inject, Model, Sampling, Target};
 use crate::nn::fault::design::{self, is_published_space, planned};
 use crate::nn::fault::precision::margin_of;
 use crate::nn::fault::space::{FaultSpace, SpaceError, Targets, layer_names};
-use crate::nn::fault::{WORD_BITS, matches};
+use crate::nn::fault::{FaultModel, WORD_BITS, matches};
 use crate::nn::statistics::normal_quantile;
 use crate::nn::{Network, fault};
 use crate::stages::artifact::{self, DataFact};
@@ -105,7 +105,12 @@ impl Inject {
         let targets = self.targets();
         let names = layer_names(network, &targets);
         for pattern in &self.layers.0 {
-            let one = Targets { layers: vec![pattern.clone()], ..targets.clone() };
+            let one = Targets {
+                layers: vec![pattern.clone()],
+                bits: vec![0],
+                models: vec![FaultModel::Zero],
+                ..targets.clone()
+            };
             if let Err(SpaceError::NoSuchLayer { .. }) = FaultSpace::new(network, &one, 0) {
                 let message = format!("there is no layer `{pattern}` with such numbers");
                 let help = format!("the layers are {}", names.join(", "));

@@ -171,11 +171,12 @@ config! {
         /// What tells strata apart; they are merged where there are not enough faults for a pilot of each.
         by: Vec<Stratum> = vec![Stratum::Layer, Stratum::Bit, Stratum::Sign],
         /// Faults of each stratum in the first round.
-        pilot: Count = Count(4),
+        pilot: Count = Count(8),
         /// Rounds after the first, each shared out by what all before it saw.
         rounds: Count = Count(4),
-        /// Least standard deviation of a fault's critical rate that a stratum is taken to have.
-        floor: Positive = Positive(0.01),
+        /// How far the critical rate of one fault more than were seen is taken to lie from the others in every stratum, so that
+        /// a stratum in which nothing happened is not taken for harmless.
+        unseen: Positive = Positive(UNSEEN),
     }
 }
 
@@ -257,6 +258,9 @@ choice! {
         "full" => Full,
     }
 }
+
+/// How far the critical rate of a fault that was not drawn is taken to lie from the others of its stratum.
+pub(super) const UNSEEN: f64 = 0.05;
 
 impl Confidence {
     pub(super) fn precision(self) -> Precision {
