@@ -5,6 +5,7 @@ mod check;
 mod errors;
 mod figure;
 mod graph;
+mod inject;
 mod new;
 mod plan;
 mod run;

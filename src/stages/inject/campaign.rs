@@ -7,7 +7,7 @@ use duress_cache::{Artifact, Table, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::spec::Count;
 use duress_engine::stage::{Location, OutputFact, StageError};
-use duress_network::campaign::{self, Campaign, Fault, Outcome, Run};
+use duress_network::campaign::{self, Campaign, Fault, Outcome, Run, Screening};
 
 use super::config::{Method, Sampling, Stop, Stratified, UNSEEN};
 use super::faults::{self, Done, Row};
@@ -22,8 +22,10 @@ use crate::nn::statistics::{Cluster, ConfidenceSequence, Drawn, Interval, Survey
 use crate::nn::{Examples, Mask, Weights};
 use crate::stages::artifact::table_fact;
 
-/// Faults of a part at least: the fault-free values of a part are computed once for all of its faults.
+/// Faults of a part at least: the fault-free values of a part are computed once for all of its faults, and what a screening
+/// predicts from as well.
 const LEAST_FAULTS: usize = 256;
+const LEAST_SCREENED: usize = 4096;
 /// Faults before the first look of a campaign that stops by itself, and the factor from look to look.
 const FIRST_LOOK: u64 = 256;
 const NEXT_LOOK: f64 = 1.5;
@@ -158,6 +160,12 @@ fn options(stage: &Inject, weights: &Weights, source: &Source) -> campaign::Opti
         method: match stage.method {
             Method::Exact => campaign::Method::Exact,
             Method::Full => campaign::Method::Full,
+            Method::Screened(keys) => campaign::Method::Screened(Screening {
+                audit: keys.audit.0,
+                safety: keys.safety.0,
+                largest: keys.largest.0,
+                seed: stage.seed.0,
+            }),
         },
         exposed: source.exposed(),
         tf32: tf32.collect(),
@@ -192,7 +200,7 @@ struct Progress<'a> {
 type Designed = (Vec<Option<u64>>, Option<Interval>);
 
 impl Progress<'_> {
-    /// Runs more faults. A campaign that is `whole` in this one call and small needs no parts.
+    /// Runs more faults; `whole` says that there will be no others.
     fn extend(&mut self, chosen: &[Chosen], whole: bool) -> Result<(), StageError> {
         if chosen.is_empty() {
             return Ok(());
@@ -211,7 +219,7 @@ impl Progress<'_> {
             Tree::map([("first", (start + range.start) as i64), ("end", (start + range.end) as i64)])
         };
         let tables = match parts.as_slice() {
-            [only] if whole => vec![part(only)?],
+            [only] if !whole => vec![self.cx.part(identity(only), || part(only))?],
             _ => self.cx.parts(&parts, identity, part)?,
         };
         for table in &tables {
@@ -224,8 +232,9 @@ impl Progress<'_> {
     /// How many faults make a part.
     fn block(&self) -> usize {
         let samples = self.stage.images.map_or(self.engine.examples(), Count::size);
+        let least = if matches!(self.stage.method, Method::Screened(_)) { LEAST_SCREENED } else { LEAST_FAULTS };
         let per_fault = self.weights.network().macs().saturating_mul(samples as u64).max(1);
-        usize::try_from(PART_WORK / per_fault).unwrap_or(usize::MAX).clamp(LEAST_FAULTS, 1 << 16)
+        usize::try_from(PART_WORK / per_fault).unwrap_or(usize::MAX).clamp(least, 1 << 16)
     }
 
     fn part(&self, first: usize, chosen: &[Chosen]) -> Result<Table, StageError> {

@@ -3,7 +3,7 @@
 use duress_engine::spec::{Fault, Span, Value};
 use duress_engine::stage::{InferContext, InputFacts};
 
-use super::config::{Inject, Model, Sampling, Target};
+use super::config::{Inject, Method, Model, Sampling, Target};
 use crate::nn::fault::design::{self, is_published_space, planned};
 use crate::nn::fault::precision::margin_of;
 use crate::nn::fault::space::{FaultSpace, SpaceError, Targets, layer_names};
@@ -38,6 +38,7 @@ impl Inject {
         }
         self.check_models(cx);
         self.check_combinations(cx);
+        self.check_screening(cx);
         self.check_images(cx);
         if let Some(network) = artifact::network(cx, &self.weights) {
             self.check_places(cx, network);
@@ -85,6 +86,15 @@ impl Inject {
                     report(cx, "unused-key", key, message, "the list decides", "drop it");
                 }
             }
+        }
+    }
+
+    fn check_screening(&self, cx: &mut InferContext<'_>) {
+        if let Method::Screened(keys) = self.method
+            && keys.safety.0 < 1.0
+        {
+            let message = "a safety below 1 would skip what is predicted to be critical";
+            report(cx, "out-of-range", "method", message, "too small", "write a `safety` of at least 1");
         }
     }
 
@@ -188,13 +198,13 @@ impl Inject {
             Sampling::Exhaustive => "; exact".to_owned(),
             Sampling::Stratified(_) => "; where they tell most of the critical rate".to_owned(),
             _ => format!(
-                "; margin {:.3} points at {:.4} % confidence for a rate of {rate}",
+                "; margin {:.3} points at {} % confidence for a rate of {rate}",
                 100.0 * margin,
-                100.0 * confidence
+                percent(confidence)
             ),
         };
         let stop = self.stop.map_or_else(String::new, |stop| {
-            format!("; stops at {:.4} points and {} % confidence", 100.0 * stop.width.0, 100.0 * stop.confidence.0)
+            format!("; stops at {} points and {} % confidence", percent(stop.width.0), percent(stop.confidence.0))
         });
         Some(format!("{} {of}{on}{tells}{stop}", spaced(count)))
     }
@@ -249,6 +259,11 @@ fn is_written(cx: &InferContext<'_>, key: &str) -> bool {
     matches!(&cx.table.value, Value::Table(table) if table.get(key).is_some())
 }
 
+/// A share in percent, to four places at most.
+fn percent(share: f64) -> f64 {
+    (1e6 * share).round() / 1e4
+}
+
 /// A number with its thousands apart.
 fn spaced(number: u64) -> String {
     let digits = number.to_string();
@@ -299,6 +314,8 @@ mod tests {
         assert_eq!(faults("sampling = { list = { path = 'a.csv' } }\nmodel = 'zero'\nchannels = 1"), ["unused-key"; 2]);
         assert_eq!(faults("images = 51"), ["out-of-range"]);
         assert_eq!(faults("tf32 = ['conv*']"), ["unknown-layer"]);
+        assert_eq!(faults("method = { screened = { safety = 0.5 } }"), ["out-of-range"]);
+        assert_eq!(faults("method = { screened = { audit = 0.01 } }"), [""; 0]);
         assert_eq!(faults("target = 'activation'\nmodel = 'zero'\nchannels = 5"), ["out-of-range"]);
         assert_eq!(
             faults("bits = [40]\nlayers = 'none'\nimages = 51"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use duress_cache::Tree;
 use duress_engine::input::Input;
-use duress_engine::spec::{Count, Fraction, FromSpec, OneOrMany, Positive, Seed};
+use duress_engine::spec::{Count, Fraction, FromSpec, NonNegative, OneOrMany, Positive, Seed};
 use duress_engine::{choice, config};
 
 use crate::nn::fault::design::{By, Fineness};
@@ -256,6 +256,23 @@ choice! {
         "exact" => Exact,
         /// The whole network for every fault and sample.
         "full" => Full,
+        /// As `exact`, but pairs of a fault and a sample are taken for non-critical unrun where a first-order prediction says
+        /// that the class is out of the fault's reach; some of them are run all the same, and the results say how often that
+        /// was wrong.
+        "screened" => Screened(Screened),
+    }
+}
+
+config! {
+    /// How pairs are skipped.
+    #[derive(Clone, Copy, PartialEq)]
+    pub struct Screened {
+        /// Share of the pairs to be skipped that is run all the same.
+        audit: Fraction = Fraction(0.001),
+        /// By how much the predicted change may be too small.
+        safety: Positive = Positive(2.0),
+        /// The largest change that is predicted at all, as a multiple of the largest fault-free number.
+        largest: NonNegative = NonNegative(1.0),
     }
 }
 
@@ -429,7 +446,7 @@ impl Inject {
     fn uses_seed(&self) -> bool {
         let fixed = matches!(self.sampling, Sampling::Exhaustive | Sampling::Published(_) | Sampling::List(_));
         let drawn = !matches!(self.sampling, Sampling::List(_)) && self.model.0.iter().any(|model| model.draws());
-        !fixed || drawn || self.images.is_some()
+        !fixed || drawn || self.images.is_some() || matches!(self.method, Method::Screened(_))
     }
 }
 
@@ -465,6 +482,7 @@ mod tests {
         let differ = |keys: &str| tree(&format!("{keys}\nseed = 1")) != tree(&format!("{keys}\nseed = 2"));
         assert!(!differ("sampling = 'published'"));
         assert!(differ("sampling = 'published'\nimages = 8"));
+        assert!(differ("sampling = 'published'\nmethod = 'screened'"));
         assert!(differ("sampling = 'exhaustive'\nmodel = { multi-bit = 2 }"));
         assert!(!differ("sampling = { list = { path = 'a.csv' } }"));
     }

@@ -16,7 +16,9 @@ use duress_engine::stage::{
     InferContext, InputFacts, Location, OutputDoc, OutputFact, Source, SourceRoots, Stage, StageError, StageKind,
 };
 
-pub use config::{Confidence, Inject, ListKeys, Method, Model, Published, Range, Sampling, Stop, Stratified, Target};
+pub use config::{
+    Confidence, Inject, ListKeys, Method, Model, Published, Range, Sampling, Screened, Stop, Stratified, Target,
+};
 
 pub use faults::listed;
 
