@@ -13,6 +13,7 @@ pub mod files;
 pub mod graph;
 pub mod init;
 pub mod kernel;
+pub mod memory;
 pub mod op;
 pub mod random;
 pub mod real;
