@@ -138,10 +138,20 @@ impl Network {
                 Role::Position => Init::Normal { std: 0.02 }.fill(values, parameter, op, &mut stream),
                 Role::Scale => values.fill(1.0),
                 Role::Shift => values.fill(0.0),
-                Role::Buffer => values.fill(if parameter.name.ends_with("running_var") { 1.0 } else { 0.0 }),
+                Role::Buffer => values.fill(unmeasured(&parameter.name)),
             }
         }
         weights
+    }
+}
+
+/// What a statistic or a bound is before any data were seen: that of normalised data, and the widest.
+fn unmeasured(buffer: &str) -> f32 {
+    match buffer.rsplit('.').next() {
+        Some("running_var") => 1.0,
+        Some("low") => f32::MIN,
+        Some("high") => f32::MAX,
+        _ => 0.0,
     }
 }
 

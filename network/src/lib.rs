@@ -11,6 +11,7 @@ pub mod device;
 pub mod executor;
 pub mod files;
 pub mod graph;
+pub mod guard;
 pub mod init;
 pub mod kernel;
 pub mod memory;

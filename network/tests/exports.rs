@@ -14,7 +14,8 @@ use duress_network::executor::{Executor, Options};
 use duress_network::files::{self, Format, NameMap};
 use duress_network::graph::{Builder, Network, Value};
 use duress_network::op::{
-    AvgPool, BatchNorm, Conv2d, Crash, Dropout, Linear, MaxPool, Normalise, Op, Reshape, Role, ScaleShift, ShortcutA,
+    AvgPool, BatchNorm, Beyond, Clamp, Conv2d, Crash, Dropout, Linear, MaxPool, Normalise, Op, Reshape, Role,
+    ScaleShift, ShortcutA,
 };
 use duress_network::tensor::Tensor;
 use duress_network::weights::Weights;
@@ -31,6 +32,8 @@ fn random(network: &Network) -> Weights {
             }
             Role::Scale => (0.5, 1.5),
             Role::Buffer if parameter.name.ends_with("var") => (0.5, 2.0),
+            Role::Buffer if parameter.name.ends_with("low") => (-1.0, -0.3),
+            Role::Buffer if parameter.name.ends_with("high") => (0.3, 1.0),
             _ => (-0.5, 0.5),
         };
         stream.fill_uniform(values, low, high);
@@ -64,13 +67,21 @@ fn menagerie() -> Network {
     ] {
         branches.push(builder.then(name, function, x));
     }
+    for (name, per_channel, beyond) in [
+        ("bound", false, Beyond::Bound),
+        ("bounds", true, Beyond::Bound),
+        ("out", false, Beyond::Zero),
+        ("outs", true, Beyond::Zero),
+    ] {
+        branches.push(builder.then(name, Clamp { per_channel, beyond }, x));
+    }
     let x = builder.join("concat", Op::Concat, &branches);
-    let shortcut = builder.then("shortcut", ShortcutA { channels: 51, stride: 2 }, x);
+    let shortcut = builder.then("shortcut", ShortcutA { channels: 67, stride: 2 }, x);
     let x = builder.then("pool", MaxPool { padding: [1, 0, 0, 1], ..MaxPool::new(2).stride(1) }, x);
     let x = builder.then("mean", AvgPool { padding: [1; 4], count_include_pad: false, ..AvgPool::new(3).stride(2) }, x);
     let y = builder.then("padded", AvgPool::new(3).stride(1).padding(1), x);
     let x = builder.join("sum", Op::Add, &[x, y, x]);
-    let x = builder.then("narrow", Conv2d::new(51, 1), x);
+    let x = builder.then("narrow", Conv2d::new(67, 1), x);
     let x = builder.join("residual", Op::Add, &[x, shortcut]);
     let x = builder.then("scale", ScaleShift { scale: true, shift: false }, x);
     let x = builder.then("both", ScaleShift { scale: true, shift: true }, x);

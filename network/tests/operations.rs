@@ -4,8 +4,8 @@ use duress_network::device::{Cpu, Device};
 use duress_network::graph::{Builder, Network, Value};
 use duress_network::kernel::InstructionSet;
 use duress_network::op::{
-    Attention, AvgPool, BatchNorm, Conv2d, Crash, Dropout, Given, LayerNorm, Linear, Lstm, MaxPool, Nonlinearity,
-    Normalise, Randomness, Reference, Reshape, Rnn, ScaleShift, Select, ShortcutA, Step,
+    Attention, AvgPool, BatchNorm, Beyond, Clamp, Conv2d, Crash, Dropout, Given, LayerNorm, Linear, Lstm, MaxPool,
+    Nonlinearity, Normalise, Randomness, Reference, Reshape, Rnn, ScaleShift, Select, ShortcutA, Step,
 };
 use duress_network::training::{Mode, Trainer, Wanted};
 use duress_network::{Activation, Op, Stream};
@@ -35,8 +35,13 @@ fn random(purpose: &str, name: &str, len: usize) -> Vec<f32> {
 fn case(name: &str, network: Network) -> Case {
     let parameter = |p: &duress_network::graph::Parameter| -> Vec<f32> {
         let values = random("parameter", &p.name, p.len());
-        let positive = p.name.ends_with("running_var");
-        values.into_iter().map(|v| if positive { 0.5 + v.abs() } else { 0.7 * v }).collect()
+        let value = |v: f32| match p.name.rsplit('.').next() {
+            Some("running_var") => 0.5 + v.abs(),
+            Some("low") => -0.2 - v.abs(),
+            Some("high") => 0.2 + v.abs(),
+            _ => 0.7 * v,
+        };
+        values.into_iter().map(value).collect()
     };
     Case {
         name: name.to_owned(),
@@ -204,6 +209,12 @@ operations! {
         one("gelu", &[9], Activation::Gelu),
         one("clip", &[9], Activation::Clip { low: -0.5, high: 0.6 }),
     ];
+    clamp: [
+        one("image", &[4, 3, 2], Clamp { per_channel: true, beyond: Beyond::Bound }),
+        one("whole image", &[4, 3, 2], Clamp { per_channel: false, beyond: Beyond::Bound }),
+        one("zero", &[3, 7], Clamp { per_channel: true, beyond: Beyond::Zero }),
+        one("vector", &[40], Clamp { per_channel: false, beyond: Beyond::Zero }),
+    ];
     max_pool: [
         one("plain", &[3, 6, 6], MaxPool::new(2)),
         one("overlapping", &[18, 7, 5], MaxPool::new(3).stride(2).padding(1)),
@@ -260,7 +271,7 @@ operations! {
 fn every_operation_is_checked() {
     let name = |line: &'static str| Some(line.trim().strip_suffix("\",")?.split_once("=> \"")?.1.replace('-', "_"));
     let names: Vec<String> = include_str!("../src/op/mod.rs").lines().filter_map(name).collect();
-    assert!(names.len() >= 24, "{names:?}");
+    assert!(names.len() >= 25, "{names:?}");
     for name in names {
         assert!(CHECKED.contains(&name.as_str()), "no test of `{name}`");
     }

@@ -23,6 +23,17 @@ pub(super) fn plain(flow: &Flow<'_, '_>, op: &Op, stage: &Stage, batch: &Batch) 
             elementwise::activation_in_place(how, *f, &mut y.numbers);
             Some(y)
         }
+        Op::Clamp(clamp) => {
+            let mut y = partial(stage.inputs[0])?.clone();
+            let bounds = flow.campaign.weights.of(stage.head);
+            let (len, width) = (y.len(), y.width);
+            for (&first, row) in y.first.iter().zip(y.numbers.chunks_exact_mut(len.max(1))) {
+                let [low, high] = [0, 1].map(|which| clamp.of_channels(&bounds[which].values, first..first + width));
+                let limits = elementwise::Limits { low: &low, high: &high, beyond: clamp.beyond };
+                elementwise::clamp_in_place((flow.device.instruction_set(), Threads::One), limits, row);
+            }
+            Some(y)
+        }
         Op::MaxPool(_) | Op::AvgPool(_) | Op::GlobalAvgPool => {
             let x = partial(stage.inputs[0]).filter(|x| x.width == 1)?;
             Some(Partial { numbers: one_channel(flow.device, op, x, &single(input), &single(output)), ..x.clone() })

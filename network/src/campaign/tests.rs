@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::graph::{Builder, Value};
-use crate::op::{Activation, AvgPool, BatchNorm, Conv2d, Linear, MaxPool, Role, ScaleShift, ShortcutA};
+use crate::op::{
+    Activation, AvgPool, BatchNorm, Beyond, Clamp, Conv2d, Linear, MaxPool, Role, ScaleShift, ShortcutA,
+};
 use crate::{Stream, arch};
 
 /// Random weights by He's rule, with normalisations that are not the identity.
@@ -17,6 +19,8 @@ fn weights(network: &Network) -> Weights {
             Role::Weight => stream.fill_normal(values, 0.0, std),
             Role::Scale => stream.fill_normal(values, 1.0, 0.1),
             _ if p.name.ends_with("running_var") => stream.fill_uniform(values, 0.5, 2.0),
+            _ if p.name.ends_with(".low") => stream.fill_uniform(values, -1.0, 0.0),
+            _ if p.name.ends_with(".high") => stream.fill_uniform(values, 2.0, 4.0),
             _ => stream.fill_normal(values, 0.0, 0.1),
         }
     }
@@ -256,6 +260,34 @@ fn depthwise_grouped_and_concatenated_layers_come_to_the_verdicts_of_whole_runs(
     let network = concatenated();
     let node = |name: &str| network.find(name).unwrap();
     agree("concatenated", &network, 20, &[node("0.conv"), node("1.concat"), node("global")], &[]);
+}
+
+/// Bounds for all channels and for each behind convolutions, sums and a linear layer.
+fn bounded() -> Network {
+    let mut b = Builder::new(&[3, 10, 10]);
+    let clamp = |per_channel, beyond| Clamp { per_channel, beyond };
+    let x = b.then("stem", Conv2d::new(8, 3).padding(1), Value::INPUT);
+    let x = b.then("bn", BatchNorm::default(), x);
+    let x = b.relu("relu1", x);
+    let x = b.then("clamp1", clamp(true, Beyond::Bound), x);
+    let y = b.then("conv", Conv2d::new(8, 3).padding(1), x);
+    let x = b.join("add", Op::Add, &[y, x]);
+    let x = b.then("clamp2", clamp(false, Beyond::Zero), x);
+    let x = b.then("narrow", Conv2d::new(12, 3).padding(1), x);
+    let x = b.then("clamp3", clamp(true, Beyond::Zero), x);
+    let x = b.then("flatten", Op::Flatten, x);
+    let x = b.then("hidden", Linear::new(40), x);
+    let x = b.relu("relu2", x);
+    let x = b.then("clamp4", clamp(false, Beyond::Bound), x);
+    b.then("classifier", Linear::new(10), x);
+    b.finish().unwrap()
+}
+
+#[test]
+fn bounded_activations_come_to_the_verdicts_of_whole_runs() {
+    let network = bounded();
+    let node = |name: &str| network.find(name).unwrap();
+    agree("bounded", &network, 35, &[node("relu1"), node("clamp2"), node("clamp4")], &[]);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::pool::{Buffer, Pool};
-use super::{Adam, Convolution, Device, Fused, Pooling, Product, Statistics, Strided};
+use super::{Adam, Bounds, Convolution, Device, Fused, Pooling, Product, Statistics, Strided};
 use crate::activation::Activation;
-use crate::kernel::elementwise::Then;
+use crate::kernel::elementwise::{Limits, Then};
 use crate::kernel::matmul::{Around, Matrix, Packed};
 use crate::kernel::norm::Combination;
 use crate::kernel::{InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, optimise, pool, softmax};
@@ -59,6 +59,11 @@ fn around<'a>(fused: &Fused<'a, Buffer>, len: usize) -> Around<'a> {
         residual: fused.residual.map(|r| &r[..len]),
         clip: fused.clip,
     }
+}
+
+/// The kernels' form of bounds.
+fn limits<'a>(bounds: &Bounds<'a, Buffer>, channels: usize) -> Limits<'a> {
+    Limits { low: &bounds.low[..channels], high: &bounds.high[..channels], beyond: bounds.beyond }
 }
 
 impl Device for Cpu {
@@ -267,6 +272,28 @@ impl Device for Cpu {
     fn normalise(&self, [places, channels]: [usize; 2], mean: &Buffer, std: &Buffer, x: &Buffer, y: &mut Buffer) {
         let len = places * channels;
         elementwise::normalise(self.how(), &x[..len], &mean[..channels], &std[..channels], &mut y[..len]);
+    }
+
+    fn clamp(&self, [places, channels]: [usize; 2], bounds: Bounds<'_, Buffer>, x: &Buffer, y: &mut Buffer) {
+        let len = places * channels;
+        elementwise::clamp(self.how(), limits(&bounds, channels), &x[..len], &mut y[..len]);
+    }
+
+    fn clamp_in_place(&self, [places, channels]: [usize; 2], bounds: Bounds<'_, Buffer>, y: &mut Buffer) {
+        elementwise::clamp_in_place(self.how(), limits(&bounds, channels), &mut y[..places * channels]);
+    }
+
+    fn clamp_backward(
+        &self,
+        [places, channels]: [usize; 2],
+        bounds: Bounds<'_, Buffer>,
+        (x, dy): (&Buffer, &Buffer),
+        accumulate: bool,
+        dx: &mut Buffer,
+    ) {
+        let len = places * channels;
+        let limits = limits(&bounds, channels);
+        elementwise::clamp_backward(self.how(), limits, &x[..len], &dy[..len], accumulate, &mut dx[..len]);
     }
 
     fn statistics(&self, [images, places, c]: [usize; 3], x: &Buffer) -> Statistics {

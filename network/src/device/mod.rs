@@ -19,6 +19,7 @@ pub use cpu::Cpu;
 pub use pool::Buffer;
 
 use crate::activation::Activation;
+use crate::op::Beyond;
 
 /// The limits that change nothing.
 pub const UNLIMITED: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
@@ -46,6 +47,17 @@ impl<B> Default for Fused<'_, B> {
     fn default() -> Self {
         Self { bias: None, residual: None, clip: UNLIMITED }
     }
+}
+
+/// Bounds of each channel, and what is put in the place of a value outside of them.
+#[derive(Debug)]
+pub struct Bounds<'a, B> {
+    /// The lower ones.
+    pub low: &'a B,
+    /// The upper ones.
+    pub high: &'a B,
+    /// What is put there.
+    pub beyond: Beyond,
 }
 
 /// Memory and arithmetic of one kind of processor.
@@ -225,6 +237,20 @@ pub trait Device: Debug + Sized + Sync {
         std: &Self::Buffer,
         x: &Self::Buffer,
         y: &mut Self::Buffer,
+    );
+
+    /// `y = x` within the bounds of its channel, over `places` times `channels` numbers; see [`Beyond`].
+    fn clamp(&self, size: [usize; 2], bounds: Bounds<'_, Self::Buffer>, x: &Self::Buffer, y: &mut Self::Buffer);
+    /// [`Device::clamp`] of `y` itself.
+    fn clamp_in_place(&self, size: [usize; 2], bounds: Bounds<'_, Self::Buffer>, y: &mut Self::Buffer);
+    /// `dx = dy` where `low < x <= high` and 0 elsewhere, or adds it.
+    fn clamp_backward(
+        &self,
+        size: [usize; 2],
+        bounds: Bounds<'_, Self::Buffer>,
+        x_and_dy: (&Self::Buffer, &Self::Buffer),
+        accumulate: bool,
+        dx: &mut Self::Buffer,
     );
 
     /// Mean and variance of each channel; `size` is images, places, channels.

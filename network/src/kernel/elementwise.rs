@@ -5,6 +5,7 @@ use super::instruction_set::{InstructionSet, Work};
 use super::simd::Simd;
 use super::spread::{TOUCH, Threads};
 use crate::activation::Activation;
+use crate::op::Beyond;
 
 /// Numbers per task.
 const SHARE: usize = 1 << 14;
@@ -296,6 +297,118 @@ pub fn normalise((_, threads): How, x: &[f32], mean: &[f32], std: &[f32], y: &mu
     });
 }
 
+/// Bounds of each channel, and what is put in the place of a value outside of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    /// The lower ones.
+    pub low: &'a [f32],
+    /// The upper ones.
+    pub high: &'a [f32],
+    /// What is put there.
+    pub beyond: Beyond,
+}
+
+/// A loop over channels with bounds.
+struct Channels<'a, 'b, F> {
+    f: F,
+    limits: Limits<'a>,
+    x: Option<&'a [f32]>,
+    y: &'b mut [f32],
+}
+
+impl<F: Pointwise<3>> Work for Channels<'_, '_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { f, limits: Limits { low, high, .. }, x, y } = self;
+        for (p, y) in y.chunks_exact_mut(low.len()).enumerate() {
+            let bounds = low.iter().zip(high);
+            if let Some(x) = x {
+                for ((y, x), (low, high)) in y.iter_mut().zip(&x[p * low.len()..]).zip(bounds) {
+                    *y = f.at([*x, *low, *high], *y);
+                }
+            } else {
+                for (y, (low, high)) in y.iter_mut().zip(bounds) {
+                    *y = f.at([*y, *low, *high], *y);
+                }
+            }
+        }
+    }
+}
+
+/// The nearest number within bounds; the lower bound for NaN.
+#[derive(Clone, Copy)]
+struct Nearest;
+
+impl Pointwise<3> for Nearest {
+    #[inline(always)]
+    fn at(self, [x, low, high]: [f32; 3], _: f32) -> f32 {
+        let x = if x > low { x } else { low };
+        if x < high { x } else { high }
+    }
+}
+
+/// Zero outside of bounds.
+#[derive(Clone, Copy)]
+struct Inside;
+
+impl Pointwise<3> for Inside {
+    #[inline(always)]
+    fn at(self, [x, low, high]: [f32; 3], _: f32) -> f32 {
+        // Both comparisons are always made, so that the loop has no branch.
+        if (x >= low) & (x <= high) { x } else { 0.0 }
+    }
+}
+
+/// 1 within bounds, 0 elsewhere.
+#[derive(Clone, Copy)]
+struct Passes;
+
+impl Pointwise<3> for Passes {
+    #[inline(always)]
+    fn at(self, [x, low, high]: [f32; 3], _: f32) -> f32 {
+        if (x > low) & (x <= high) { 1.0 } else { 0.0 }
+    }
+}
+
+/// Applies `f` to all numbers and the bounds of their channels, over the threads.
+fn channels<F: Pointwise<3>>((set, threads): How, f: F, limits: Limits<'_>, x: Option<&[f32]>, y: &mut [f32]) {
+    let c = limits.low.len();
+    assert!(limits.high.len() == c && x.is_none_or(|x| x.len() == y.len()), "x and y, low and high are equally long");
+    let share = threads.share(y.len(), SHARE, c.max(1), TOUCH);
+    threads.chunks(y, share, |i, y| {
+        let x = x.map(|x| &x[i * share..][..y.len()]);
+        set.run(Channels { f, limits, x, y });
+    });
+}
+
+/// `y = x` within the bounds of its channel.
+///
+/// # Panics
+/// If the slices do not fit each other; so do the next two functions.
+pub fn clamp(how: How, limits: Limits<'_>, x: &[f32], y: &mut [f32]) {
+    match limits.beyond {
+        Beyond::Bound => channels(how, Nearest, limits, Some(x), y),
+        Beyond::Zero => channels(how, Inside, limits, Some(x), y),
+    }
+}
+
+/// `y = y` within the bounds of its channel.
+pub fn clamp_in_place(how: How, limits: Limits<'_>, y: &mut [f32]) {
+    match limits.beyond {
+        Beyond::Bound => channels(how, Nearest, limits, None, y),
+        Beyond::Zero => channels(how, Inside, limits, None, y),
+    }
+}
+
+/// `dx = dy` where `low < x <= high` and 0 elsewhere, or added to `dx`.
+pub fn clamp_backward(how: How, limits: Limits<'_>, x: &[f32], dy: &[f32], accumulate: bool, dx: &mut [f32]) {
+    let mut passes = vec![0.0; x.len()];
+    channels(how, Passes, limits, Some(x), &mut passes);
+    multiply(how, &passes, dy, accumulate, dx);
+}
+
 /// `y += offset`, the same offset for every image.
 pub fn add_to_each((set, threads): How, offset: &[f32], y: &mut [f32]) {
     if offset.is_empty() {
@@ -323,6 +436,27 @@ mod tests {
             scale_shift((set, Threads::One), &x, &[2.0, -1.0], &[1.0, 0.5], &then, &mut y);
             assert_eq!((y[0], y[1], y[3]), (3.0, 0.0, 6.0));
             assert!(y[2].is_nan());
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_its_bounds_and_nan_ends_there() {
+        let x = [0.5, 9.0, f32::NAN, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -2.0, 2.0];
+        let (low, high) = ([0.0, -1.0], [1.0, 2.0]);
+        for set in InstructionSet::available() {
+            for (beyond, wanted) in [
+                (Beyond::Bound, [0.5, 2.0, 0.0, -1.0, 1.0, -1.0, 0.0, 2.0]),
+                (Beyond::Zero, [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]),
+            ] {
+                let limits = Limits { low: &low, high: &high, beyond };
+                let (mut y, mut again) = ([7.0; 8], x);
+                clamp((set, Threads::One), limits, &x, &mut y);
+                clamp_in_place((set, Threads::One), limits, &mut again);
+                assert_eq!((y, again), (wanted, wanted));
+                let mut dx = [1.0; 8];
+                clamp_backward((set, Threads::One), limits, &x, &[3.0; 8], true, &mut dx);
+                assert_eq!(dx, [4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0]);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod arithmetic;
 pub mod attention;
 pub mod avg_pool;
 pub mod batch_norm;
+pub mod clamp;
 pub mod concat;
 pub mod conv2d;
 pub mod crash;
@@ -43,6 +44,7 @@ pub use arithmetic::{Given, Randomness, Reference};
 pub use attention::Attention;
 pub use avg_pool::AvgPool;
 pub use batch_norm::BatchNorm;
+pub use clamp::{Beyond, Clamp};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use crash::Crash;
@@ -78,6 +80,8 @@ pub enum Op {
     BatchNorm(BatchNorm),
     /// An elementwise function.
     Activation(Activation),
+    /// Values within bounds.
+    Clamp(Clamp),
     /// The largest value of each window.
     MaxPool(MaxPool),
     /// The mean of each window.
@@ -129,6 +133,7 @@ impl Op {
             Self::Conv2d(_) => "conv2d",
             Self::BatchNorm(_) => "batch-norm",
             Self::Activation(_) => "activation",
+            Self::Clamp(_) => "clamp",
             Self::MaxPool(_) => "max-pool",
             Self::AvgPool(_) => "avg-pool",
             Self::GlobalAvgPool => "global-avg-pool",
@@ -160,6 +165,7 @@ impl Op {
             Self::Conv2d(op) => op,
             Self::BatchNorm(op) => op,
             Self::Activation(op) => op,
+            Self::Clamp(op) => op,
             Self::MaxPool(op) => op,
             Self::AvgPool(op) => op,
             Self::GlobalAvgPool => &GlobalAvgPool,
@@ -192,6 +198,7 @@ macro_rules! on_operation {
             Op::Conv2d($it) => $call,
             Op::BatchNorm($it) => $call,
             Op::Activation($it) => $call,
+            Op::Clamp($it) => $call,
             Op::MaxPool($it) => $call,
             Op::AvgPool($it) => $call,
             Op::Reshape($it) => $call,
@@ -248,4 +255,4 @@ macro_rules! from_settings {
     )*};
 }
 
-from_settings!(Linear Conv2d BatchNorm Activation MaxPool AvgPool Reshape ShortcutA Dropout Crash Normalise ScaleShift LayerNorm Attention Rnn Lstm Select);
+from_settings!(Linear Conv2d BatchNorm Activation Clamp MaxPool AvgPool Reshape ShortcutA Dropout Crash Normalise ScaleShift LayerNorm Attention Rnn Lstm Select);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use duress_network::Activation;
-use duress_network::op::{Nonlinearity, Op, Step};
+use duress_network::op::{Beyond, Nonlinearity, Op, Step};
 use duress_network::weights::Weights;
 
 /// The network's output for one example.
@@ -68,6 +68,19 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
         Op::Normalise(op) => per_channel(x, shape, |c, x| {
             let pick = |values: &[f64]| values[if values.len() == 1 { 0 } else { c }];
             (x - pick(&op.mean)) / pick(&op.std)
+        }),
+        Op::Clamp(clamp) => per_channel(x, shape, |c, x| {
+            let [low, high] = [0, 1].map(|which| parameters[which][if clamp.per_channel { c } else { 0 }]);
+            match clamp.beyond {
+                Beyond::Bound => x.clamp(low, high),
+                Beyond::Zero => {
+                    if x < low || x > high {
+                        0.0
+                    } else {
+                        x
+                    }
+                }
+            }
         }),
         Op::Activation(function) => x.iter().map(|&x| activation(*function, x)).collect(),
         Op::GlobalAvgPool if shape.len() == 3 => {

@@ -5,7 +5,9 @@ use super::writer::{Writer, float, int, ints, strings};
 use crate::activation::Activation;
 use crate::files::layout::permute;
 use crate::graph::Node;
-use crate::op::{AvgPool, BatchNorm, Conv2d, Linear, MaxPool, Nonlinearity, Normalise, Op, ScaleShift, Window};
+use crate::op::{
+    AvgPool, BatchNorm, Beyond, Clamp, Conv2d, Linear, MaxPool, Nonlinearity, Normalise, Op, ScaleShift, Window,
+};
 use crate::tensor::Tensor;
 use crate::weights::Weights;
 
@@ -40,6 +42,7 @@ impl Layer<'_> {
             Op::Conv2d(convolution) => self.convolution(to, convolution),
             Op::BatchNorm(norm) => self.batch_norm(to, norm),
             Op::Activation(function) => self.activation(to, *function),
+            Op::Clamp(clamp) => self.clamp(to, clamp),
             Op::MaxPool(pool) => self.max_pool(to, pool),
             Op::AvgPool(pool) => self.average_pool(to, pool),
             Op::GlobalAvgPool if self.shape.len() == 3 => {
@@ -195,6 +198,34 @@ impl Layer<'_> {
         if let Some(bias) = self.tensors.last().filter(|_| op.shift) {
             let bias = self.along_channels(to, &bias.name, &bias.values);
             self.node(to, "Add", &[&x, &bias], vec![]);
+        }
+    }
+
+    /// Limits that are the same for all values are a clipping, others the larger and the smaller of two. These pass NaN on,
+    /// as the standard leaves open; a choice of zero does not.
+    fn clamp(&self, to: &mut Writer, clamp: &Clamp) {
+        let x = self.inputs[0].as_str();
+        let [low, high] = [0, 1].map(|which| {
+            let tensor = &self.tensors[which];
+            if clamp.per_channel || clamp.beyond == Beyond::Zero {
+                self.along_channels(to, &tensor.name, &tensor.values)
+            } else {
+                to.floats(&tensor.name, &[], &tensor.values)
+            }
+        });
+        match clamp.beyond {
+            Beyond::Bound if clamp.per_channel => {
+                let above = to.node("Max", &[x, &low], &self.part("above"), vec![]);
+                self.node(to, "Min", &[&above, &high], vec![]);
+            }
+            Beyond::Bound => self.node(to, "Clip", &[x, &low, &high], vec![]),
+            Beyond::Zero => {
+                let above = to.node("GreaterOrEqual", &[x, &low], &self.part("above"), vec![]);
+                let below = to.node("LessOrEqual", &[x, &high], &self.part("below"), vec![]);
+                let inside = to.node("And", &[&above, &below], &self.part("inside"), vec![]);
+                let zero = to.floats(&self.part("zero"), &[], &[0.0]);
+                self.node(to, "Where", &[&inside, x, &zero], vec![]);
+            }
         }
     }
 
