@@ -4,12 +4,14 @@
 //! `duress_network::campaign` runs them. Neuron crashes of multilayer perceptrons: [`crash_rows`].
 
 mod bits;
+pub mod compare;
 mod crash;
 pub mod design;
 pub mod list;
 mod mersenne;
 mod model;
 mod pattern;
+pub mod plan;
 pub mod precision;
 mod published;
 pub mod rounds;
