@@ -1,5 +1,7 @@
 //! Every kind of stage, by looping over the registry.
 
+mod protections;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;

@@ -4,3 +4,4 @@ mod campaign;
 mod data;
 mod mnist;
 mod pretrained;
+mod protections;

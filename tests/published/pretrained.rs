@@ -6,7 +6,7 @@ use crate::support::Sandbox;
 
 /// The folder of real weights and data, or a word on why there is none.
 #[expect(clippy::print_stdout, reason = "a test says that it is skipped")]
-fn shared() -> Option<PathBuf> {
+pub(super) fn shared() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     if folder.join("weights/resnet20-cifar10.th").is_file() && folder.join("data/cifar-10").is_dir() {
         return folder.canonicalize().ok();

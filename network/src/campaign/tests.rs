@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::graph::{Builder, Value};
-use crate::op::{
-    Activation, AvgPool, BatchNorm, Beyond, Clamp, Conv2d, Linear, MaxPool, Role, ScaleShift, ShortcutA,
-};
+use crate::op::{Activation, AvgPool, BatchNorm, Beyond, Clamp, Conv2d, Linear, MaxPool, Role, ScaleShift, ShortcutA};
 use crate::{Stream, arch};
 
 /// Random weights by He's rule, with normalisations that are not the identity.

@@ -13,6 +13,7 @@ mod model;
 mod pattern;
 pub mod plan;
 pub mod precision;
+pub mod protect;
 mod published;
 pub mod rounds;
 mod run;

@@ -96,6 +96,7 @@ mod tests {
 
     use super::*;
     use crate::nn::fault::design::{Fineness, Sampling, choose, images_of};
+    use crate::nn::fault::protect::Protected;
     use crate::nn::fault::space::Targets;
     use crate::nn::mlp::Mlp;
     use crate::nn::statistics::{Cluster, Drawn, two_stage_rate};
@@ -111,9 +112,10 @@ mod tests {
         Stream::new(3, "x", &[]).fill_normal(&mut x, 0.0, 1.0);
         let space = FaultSpace::new(&network, &Targets::default(), 1).expect("weights");
         let (_, chosen) = choose(&space, &weights, Sampling::Exhaustive, 1);
+        let plain = Protected::plain(&weights, 1);
         let faults: Vec<Fault> = chosen
             .iter()
-            .map(|one| space.site(one.number).and_then(|site| site.fault(&weights)).expect("within"))
+            .map(|one| space.site(one.number).and_then(|site| plain.fault(&site)).expect("within"))
             .collect();
         let campaign =
             Campaign::new(&weights, Examples { x: &x, labels: None }, Options::default()).expect("examples fit");

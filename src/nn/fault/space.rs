@@ -381,7 +381,7 @@ impl Cells {
 }
 
 /// How many bits without error come before the next one: geometric, by inversion.
-fn gap(stream: &mut Stream, rate: f64) -> usize {
+pub(super) fn gap(stream: &mut Stream, rate: f64) -> usize {
     if rate >= 1.0 {
         return 0;
     }

@@ -11,11 +11,13 @@ use duress_network::campaign::{self, Campaign, Fault, Outcome, Run, Screening};
 
 use super::config::{Method, Sampling, Stop, Stratified, UNSEEN};
 use super::faults::{self, Done, Row};
+use super::paired::{self, PROTECTIONS, Repeated, Unprotected};
 use super::rates::{RESULTS, Rates};
 use super::{Inject, PART_WORK};
 use crate::nn::fault::design::{Chosen, choose, images_of};
 use crate::nn::fault::list::{Counts, Listed, Order, read_list, read_names};
 use crate::nn::fault::matches;
+use crate::nn::fault::protect::{Protected, Scheme};
 use crate::nn::fault::rounds::{Plan, Rounds};
 use crate::nn::fault::space::{Cells, FaultSite, FaultSpace};
 use crate::nn::statistics::{Cluster, ConfidenceSequence, Drawn, Interval, Survey, level_of_look};
@@ -33,12 +35,17 @@ const NEXT_LOOK: f64 = 1.5;
 pub(super) const LIST: &str = "faults";
 pub(super) const NAMES: &str = "names";
 
-pub(super) fn infer() -> Vec<OutputFact> {
-    vec![
+pub(super) fn infer(stage: &Inject) -> Vec<OutputFact> {
+    let mut outputs = vec![
         OutputFact { name: "results", fact: RESULTS.fact() },
         OutputFact { name: "strata", fact: RESULTS.fact() },
         OutputFact { name: "faults", fact: table_fact("table", faults::COLUMNS) },
-    ]
+    ];
+    if !stage.protections().is_empty() {
+        outputs.push(OutputFact { name: "protections", fact: PROTECTIONS.fact() });
+        outputs.push(OutputFact { name: "paired", fact: table_fact("table", paired::COLUMNS) });
+    }
+    outputs
 }
 
 pub(super) fn run(
@@ -47,12 +54,25 @@ pub(super) fn run(
     weights: &Weights,
     data: &Examples,
 ) -> Result<Artifact, StageError> {
+    let format = stage.format();
+    let plain = Protected::new(weights, format, &Scheme::Nothing, stage.seed.0).map_err(StageError::failed)?;
+    let given = weights;
+    let weights = plain.weights();
     let source = Source::of(stage, cx, weights)?;
     let examples = campaign::Examples { x: &data.x, labels: (!data.labels.is_empty()).then_some(&data.labels[..]) };
     let options = options(stage, weights, &source);
-    let engine = cx.install(|| Campaign::new(weights, examples, options)).map_err(StageError::failed)?;
-    let mut progress =
-        Progress { stage, cx, weights, engine: &engine, source: &source, tables: Vec::new(), rows: Vec::new() };
+    let engine = cx.install(|| Campaign::new(weights, examples, options.clone())).map_err(StageError::failed)?;
+    let mut progress = Progress {
+        stage,
+        cx,
+        weights,
+        plain: &plain,
+        engine: &engine,
+        source: &source,
+        tables: Vec::new(),
+        rows: Vec::new(),
+        chosen: Vec::new(),
+    };
     let (design, sequential) = match &stage.sampling {
         Sampling::List(_) => {
             progress.extend(&source.listed(), true)?;
@@ -61,6 +81,8 @@ pub(super) fn run(
         Sampling::Stratified(keys) => progress.rounds(keys)?,
         _ => progress.plain()?,
     };
+    let repeated = if stage.protections().is_empty() { Vec::new() } else { progress.repeated()? };
+    let block = progress.block();
     let (tables, rows) = (progress.tables, progress.rows);
     let all = Table::concat(&tables).map_err(StageError::failed)?;
     let samples = engine.examples() as u64;
@@ -78,7 +100,22 @@ pub(super) fn run(
     };
     let results = rates.results().map_err(StageError::failed)?;
     let strata = rates.strata().map_err(StageError::failed)?;
-    Ok(Artifact::new([("results", results), ("strata", strata), ("faults", all)]))
+    let mut outputs = vec![("results", results), ("strata", strata), ("faults", all)];
+    if !repeated.is_empty() {
+        let unprotected = Unprotected {
+            given,
+            plain: &plain,
+            engine: &engine,
+            examples,
+            options: &options,
+            rows: &rows,
+            faults: &repeated,
+            survey: &survey,
+            block,
+        };
+        outputs.extend(unprotected.compare(stage, cx)?);
+    }
+    Ok(Artifact::new(outputs))
 }
 
 /// Where the faults come from.
@@ -190,10 +227,13 @@ struct Progress<'a> {
     stage: &'a Inject,
     cx: &'a RunContext<'a>,
     weights: &'a Weights,
+    plain: &'a Protected<'a>,
     engine: &'a Campaign<'a>,
     source: &'a Source,
     tables: Vec<Table>,
     rows: Vec<Row>,
+    /// What was run, in the order of the rows.
+    chosen: Vec<Chosen>,
 }
 
 /// Populations of the strata, and the interval of a campaign that stops by it.
@@ -226,7 +266,25 @@ impl Progress<'_> {
             self.rows.extend(faults::rows(table).map_err(StageError::failed)?);
         }
         self.tables.extend(tables);
+        self.chosen.extend(chosen);
         Ok(())
+    }
+
+    /// What was run, to be run again under protections.
+    fn repeated(&self) -> Result<Vec<Repeated>, StageError> {
+        let repeat = |(at, one): (usize, &Chosen)| {
+            let (number, site, _) = self.source.site(at, *one)?;
+            let images = self.images(site.number);
+            Some(Repeated { number, site, images })
+        };
+        let all: Option<Vec<Repeated>> = self.chosen.iter().enumerate().map(repeat).collect();
+        all.ok_or_else(missing)
+    }
+
+    /// The examples that a fault is run on; `None` for all.
+    fn images(&self, number: u64) -> Option<Vec<u32>> {
+        let drawn = |count: Count| images_of(number, count.size(), self.engine.examples(), self.stage.seed.0);
+        self.stage.images.and_then(drawn)
     }
 
     /// How many faults make a part.
@@ -238,25 +296,31 @@ impl Progress<'_> {
     }
 
     fn part(&self, first: usize, chosen: &[Chosen]) -> Result<Table, StageError> {
-        let missing = || StageError::failed("run a fault that the weights do not have: list the faults anew");
         let mut sites = Vec::with_capacity(chosen.len());
         let mut numbered: Vec<Fault> = Vec::with_capacity(chosen.len());
         let mut images: Vec<Option<Vec<u32>>> = Vec::with_capacity(chosen.len());
         for (at, one) in (first..).zip(chosen) {
             let (number, site, listed) = self.source.site(at, *one).ok_or_else(missing)?;
-            numbered.push(site.fault(self.weights).ok_or_else(missing)?);
-            let drawn = self
-                .stage
-                .images
-                .and_then(|count| images_of(site.number, count.size(), self.engine.examples(), self.stage.seed.0));
-            images.push(drawn);
+            numbered.push(self.plain.fault(&site).ok_or_else(missing)?);
+            images.push(self.images(site.number));
             sites.push((number, site, one.stratum, listed));
         }
         let runs: Vec<Run<'_>> =
             numbered.iter().zip(&images).map(|(fault, images)| Run { fault, images: images.as_deref() }).collect();
         let outcomes: Vec<Outcome> = self.cx.install(|| self.engine.evaluate(&runs)).map_err(StageError::failed)?;
-        let done = |((number, site, stratum, listed), outcome)| Done { number, site, stratum, outcome, listed };
-        let done: Vec<Done> = sites.into_iter().zip(outcomes).map(done).collect();
+        let faulty = |fault: &Fault| match fault {
+            Fault::Stored(stored) => stored.first().map(|stored| stored.value),
+            Fault::Activation(_) => None,
+        };
+        let done = |(((number, site, stratum, listed), outcome), fault)| Done {
+            number,
+            site,
+            faulty: faulty(fault),
+            stratum,
+            outcome,
+            listed,
+        };
+        let done: Vec<Done> = sites.into_iter().zip(outcomes).zip(&numbered).map(done).collect();
         faults::table(self.weights, &done).map_err(StageError::failed)
     }
 
@@ -338,6 +402,10 @@ fn unseen(stage: &Inject) -> f64 {
         Sampling::Stratified(keys) => keys.unseen.0,
         _ => UNSEEN,
     }
+}
+
+pub(super) fn missing() -> StageError {
+    StageError::failed("run a fault that the weights do not have: list the faults anew")
 }
 
 fn half(interval: Interval) -> f64 {

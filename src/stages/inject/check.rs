@@ -1,7 +1,10 @@
 //! What can be known to be wrong with an `inject` stage before it runs, and how many faults it will run.
 
+use std::collections::BTreeSet;
+
 use duress_engine::spec::{Fault, Span, Value};
 use duress_engine::stage::{InferContext, InputFacts};
+use duress_network::memory::Format;
 
 use super::config::{Inject, Method, Model, Sampling, Target};
 use crate::nn::fault::design::{self, is_published_space, planned};
@@ -40,6 +43,7 @@ impl Inject {
         self.check_combinations(cx);
         self.check_screening(cx);
         self.check_images(cx);
+        self.check_protections(cx);
         if let Some(network) = artifact::network(cx, &self.weights) {
             self.check_places(cx, network);
         }
@@ -59,10 +63,11 @@ impl Inject {
                 _ => {}
             }
         }
-        for bit in self.bits().into_iter().filter(|bit| *bit >= WORD_BITS) {
-            let message = format!("there is no bit {bit} in a 32-bit word");
-            let help = "give bits from 0 (least significant) to 31 (sign)";
-            report(cx, "out-of-range", "bits", message, "no such bit", help);
+        let width = self.format().bits();
+        for bit in self.bits().into_iter().filter(|bit| *bit >= width) {
+            let message = format!("there is no bit {bit} in a {width}-bit word");
+            let help = format!("give bits from 0 (least significant) to {} (sign)", width - 1);
+            report(cx, "out-of-range", "bits", message, "no such bit", &help);
         }
     }
 
@@ -95,6 +100,32 @@ impl Inject {
         {
             let message = "a safety below 1 would skip what is predicted to be critical";
             report(cx, "out-of-range", "method", message, "too small", "write a `safety` of at least 1");
+        }
+    }
+
+    fn check_protections(&self, cx: &mut InferContext<'_>) {
+        let (format, network) = (self.format(), artifact::network(cx, &self.weights));
+        if format != Format::Fp32 {
+            let words = matches!(self.sampling, Sampling::DataAware(_))
+                || self.model.0.iter().any(|model| matches!(model, Model::MultiBit(_)));
+            if words {
+                let message = "`multi-bit` and `data_aware` are about words of 32 bits";
+                let help = "drop `format`, or choose another model or sampling";
+                report(cx, "wrong-combination", "format", message, "narrower words", help);
+            }
+            if self.target.0.iter().any(|target| matches!(target, Target::Activation | Target::Channel)) {
+                let message = "`format` is about stored parameters, and activations are in single precision";
+                report(cx, "wrong-combination", "format", message, "not of activations", "drop it, or target weights");
+            }
+        }
+        let mut labels = BTreeSet::from(["none"]);
+        for protect in self.protections() {
+            protect.check(cx, format, network);
+            if !labels.insert(protect.label()) {
+                let message = format!("two protections are called `{}`", protect.label());
+                let help = "give each a `label` of its own, other than `none`";
+                report(cx, "duplicate-name", "protect", message, "ambiguous", help);
+            }
         }
     }
 
@@ -243,7 +274,7 @@ fn report_space(cx: &mut InferContext<'_>, error: &fault::space::SpaceError) {
     report(cx, code, key, message, label, &help);
 }
 
-fn report(
+pub(super) fn report(
     cx: &mut InferContext<'_>,
     code: &'static str,
     key: &str,

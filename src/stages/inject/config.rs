@@ -6,12 +6,14 @@ use duress_cache::Tree;
 use duress_engine::input::Input;
 use duress_engine::spec::{Count, Fraction, FromSpec, NonNegative, OneOrMany, Positive, Seed};
 use duress_engine::{choice, config};
+use duress_network::memory::Format;
 
+use super::protect::{FormatKey, Protect};
 use crate::nn::fault::design::{By, Fineness};
 use crate::nn::fault::list::Order;
 use crate::nn::fault::precision::Precision;
 use crate::nn::fault::space::{Place, Targets};
-use crate::nn::fault::{BitModel, FaultModel, PUBLISHED_SEED, WORD_BITS};
+use crate::nn::fault::{BitModel, FaultModel, PUBLISHED_SEED};
 use crate::nn::statistics::normal_quantile;
 use crate::stages::artifact::{Split, Weights};
 use crate::stages::crash::Crash;
@@ -35,7 +37,7 @@ config! {
         /// The layers that can be hit, by the name of a layer or of a parameter; `*` stands for any characters. Of activations
         /// a name with `*` picks those behind nonlinearities, one without picks any layer.
         layers: OneOrMany<String> = OneOrMany(vec!["*".to_owned()]),
-        /// The bits that can be hit, 0 (least significant of the mantissa) to 31 (sign); all by default.
+        /// The bits that can be hit, 0 (least significant) to 31 (sign), or fewer in a narrower format; all by default.
         bits: Option<OneOrMany<u32>>,
         /// Of activations: the channels (of images) or features that can be hit; all by default.
         channels: Option<OneOrMany<u32>>,
@@ -48,6 +50,10 @@ config! {
         images: Option<Count>,
         /// Stop as soon as the critical rate is known well enough, and not when `sampling` is through.
         stop: Option<Stop>,
+        /// How parameters are stored; the network without faults is the one that is read back.
+        format: FormatKey = FormatKey::Fp32,
+        /// Protections to compare with none, on the same faults.
+        protect: Option<OneOrMany<Protect>>,
         /// How outcomes are found.
         method: Method = Method::Exact,
         /// Convolutions and linear layers that multiply in TF32, as GPUs do: by name, with `*` for any characters.
@@ -380,8 +386,18 @@ impl Inject {
     pub(super) fn bits(&self) -> Vec<u8> {
         match &self.bits {
             Some(bits) => bits.0.iter().map(|bit| u8::try_from(*bit).unwrap_or(u8::MAX)).collect(),
-            None => (0..WORD_BITS).collect(),
+            None => (0..self.format().bits()).collect(),
         }
+    }
+
+    /// How parameters are stored.
+    pub(super) fn format(&self) -> Format {
+        self.format.into()
+    }
+
+    /// The protections that are compared.
+    pub(super) fn protections(&self) -> &[Protect] {
+        self.protect.as_ref().map_or(&[], |protect| &protect.0)
     }
 
     /// What single faults hit.
@@ -422,6 +438,10 @@ impl Inject {
         keys.push(("bits", integers(&mut self.bits().into_iter().map(u32::from))));
         keys.push(("layers", self.layers.to_tree()));
         keys.push(("images", self.images.to_tree()));
+        // What was there before formats and protections keeps its key.
+        keys.push(("format", if self.format == FormatKey::Fp32 { None } else { self.format.to_tree() }));
+        let protect: Vec<Tree> = self.protections().iter().map(Protect::tree).collect();
+        keys.push(("protect", if protect.is_empty() { None } else { Some(Tree::List(protect)) }));
         keys.push(("method", self.method.to_tree()));
         keys.push(("tf32", if self.tf32.is_empty() { None } else { self.tf32.to_tree() }));
         if let Sampling::List(list) = &self.sampling {

@@ -6,7 +6,7 @@ use duress_network::campaign::Outcome;
 
 use crate::nn::Weights;
 use crate::nn::fault::list::{Counts, Written};
-use crate::nn::fault::space::{FaultSite, Hits};
+use crate::nn::fault::space::FaultSite;
 
 /// Columns of the table, and whether they are numbers.
 pub(super) const COLUMNS: &[(&str, bool)] = &[
@@ -45,6 +45,8 @@ pub(super) struct Done {
     /// Its number: in the order of the campaign, or in its list.
     pub(super) number: u64,
     pub(super) site: FaultSite,
+    /// What is read of the number that is hit, where it is one stored number.
+    pub(super) faulty: Option<f32>,
     pub(super) stratum: usize,
     pub(super) outcome: Outcome,
     pub(super) listed: Option<Counts>,
@@ -102,10 +104,7 @@ fn cells(weights: &Weights, fault: &Done) -> Vec<Cell> {
     let (site, outcome) = (&fault.site, &fault.outcome);
     let network = weights.network();
     let stored = site.stored(weights);
-    let faulty = stored.and_then(|stored| match &site.hits {
-        Hits::Stored(hits) => hits.first().map(|(_, _, effect)| effect.apply(stored, 0.0)),
-        Hits::Output { .. } => None,
-    });
+    let faulty = stored.and(fault.faulty.or(stored));
     let finite = |v: Option<f32>| Cell::from(v.filter(|v| v.is_finite()).map(f64::from));
     let listed = |of: fn(&Counts) -> u64| Cell::from(fault.listed.as_ref().map(of));
     vec![

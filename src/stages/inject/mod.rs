@@ -8,6 +8,8 @@ mod check;
 mod config;
 mod crashes;
 mod faults;
+mod paired;
+mod protect;
 mod rates;
 
 use duress_cache::{Artifact, Tree};
@@ -40,6 +42,12 @@ impl StageKind for Inject {
         OutputDoc { name: "results", artifact: "table", doc: "Rates over all faults, by layer, bit and sign" },
         OutputDoc { name: "strata", artifact: "table", doc: "Rates by layer, bit and sign together; of single faults" },
         OutputDoc { name: "faults", artifact: "table", doc: "Every fault and its outcomes; of single faults" },
+        OutputDoc {
+            name: "protections",
+            artifact: "table",
+            doc: "Rates and costs of each of `protect`, on the same faults",
+        },
+        OutputDoc { name: "paired", artifact: "table", doc: "Every fault under each of `protect`, beside none" },
         OutputDoc { name: "errors", artifact: "crash-errors", doc: "Output errors of every sample; of crashes" },
     ];
 }
@@ -49,7 +57,7 @@ impl Stage for Inject {
         artifact::check_fit(cx, &self.weights, &self.data);
         artifact::check_labelled(cx, &self.data, Self::KIND);
         self.check(cx);
-        if self.is_crash() { crashes::infer(self, cx) } else { campaign::infer() }
+        if self.is_crash() { crashes::infer(self, cx) } else { campaign::infer(self) }
     }
 
     fn config(&self) -> Tree {

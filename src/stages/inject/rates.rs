@@ -308,6 +308,7 @@ mod tests {
     use super::*;
     use crate::nn::fault::FaultModel;
     use crate::nn::fault::design::{By, Design, Fineness};
+    use crate::nn::fault::protect::Protected;
     use crate::nn::fault::space::{FaultSpace, Targets};
     use crate::nn::mlp::Mlp;
     use crate::nn::{Activation, Init, Scheme, Stream, Weights};
@@ -336,12 +337,16 @@ mod tests {
         let engine = Campaign::new(&setting.weights, examples, Options::default()).expect("fits");
         let sites: Vec<_> =
             chosen.iter().map(|(stratum, number)| (*stratum, setting.space.site(*number).expect("within"))).collect();
-        let faults: Vec<Fault> = sites.iter().map(|(_, site)| site.fault(&setting.weights).expect("stored")).collect();
+        let plain = Protected::plain(&setting.weights, 1);
+        let faults: Vec<Fault> = sites.iter().map(|(_, site)| plain.fault(site).expect("stored")).collect();
         let outcomes = engine.evaluate(&faults.iter().map(Run::all).collect::<Vec<_>>()).expect("sites");
         let done: Vec<Done> = sites
             .into_iter()
             .zip(outcomes)
-            .map(|((stratum, site), outcome)| Done { number: site.number, site, stratum, outcome, listed: None })
+            .map(|((stratum, site), outcome)| {
+                let number = site.number;
+                Done { number, site, faulty: None, stratum, outcome, listed: None }
+            })
             .collect();
         let table = faults::table(&setting.weights, &done).expect("sound");
         let rows = faults::rows(&table).expect("its own columns");

@@ -1,0 +1,59 @@
+//! What protections take off the bit that nearly all critical faults of the published campaigns are in.
+
+use super::pretrained::shared;
+use crate::support::Sandbox;
+
+#[test]
+#[ignore = "runs a few hundred faults on a published network; takes a minute"]
+fn range_restriction_removes_most_of_what_the_top_exponent_bit_does_to_resnet20() {
+    let Some(shared) = shared() else { return };
+    let sandbox = Sandbox::with(&format!(
+        r#"
+[study]
+name = "shields"
+[data.images]
+source = "cifar-10"
+path = "{shared}/data/cifar-10"
+[model.resnet]
+arch = "resnet-20"
+normalise = {{ mean = [0.4914, 0.4822, 0.4465], std = [0.2023, 0.1994, 0.2010] }}
+[weights.published]
+path = "{shared}/weights/resnet20-cifar10.th"
+model = "resnet"
+[stage.shielded]
+kind = "inject"
+weights = "published"
+data = "images.test"
+bits = 30
+sampling = {{ random = 300 }}
+samples = 500
+protect = [
+  {{ name = "ranger", data = "images.train", samples = 2000 }},
+  {{ name = "ranger", label = "ranger by channel", data = "images.train", samples = 2000, per_channel = true }},
+  {{ name = "clip", data = "images.train", samples = 2000 }},
+  {{ name = "mset" }},
+]
+"#,
+        shared = shared.display()
+    ));
+    sandbox.run(&[]);
+    let table = sandbox.duress(&["table", "study.toml", "shielded.protections", "--format", "csv"]).stdout;
+    let mut rows = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = rows.next().expect("a header");
+    let at = |name: &str| head.iter().position(|column| *column == name).expect("a column");
+    let rows: Vec<Vec<&str>> = rows.collect();
+    let value = |protection: &str, metric: &str| -> f64 {
+        let row = rows.iter().find(|row| {
+            row[at("protection")] == protection && row[at("metric")] == metric && row[at("bit")].is_empty()
+        });
+        row.unwrap_or_else(|| panic!("{table}"))[at("value")].parse().expect("a number")
+    };
+    // 40.1 % over 518 published faults of this bit.
+    let unprotected = value("none", "critical_rate");
+    assert!((unprotected - 0.401).abs() < 0.1, "{table}");
+    for shield in ["ranger", "ranger by channel", "clip"] {
+        assert!(value(shield, "critical_ratio") < 0.25, "{table}");
+        assert!(value(shield, "clean_accuracy_change").abs() < 0.02, "{table}");
+    }
+    assert!(value("mset", "critical_rate").abs() < 1e-12 && value("mset", "memory_cost").abs() < 1e-12, "{table}");
+}
