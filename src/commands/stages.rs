@@ -124,6 +124,7 @@ fn nested(out: &mut String, schema: &Schema, depth: usize, paint: Paint) {
     match schema {
         Schema::Record(record) => keys(out, record, depth, paint),
         Schema::List(inner) | Schema::Map(inner) => nested(out, inner, depth, paint),
+        Schema::Named { content, .. } => nested(out, content, depth, paint),
         Schema::AnyOf(shapes) => shapes.iter().for_each(|shape| nested(out, shape, depth, paint)),
         Schema::Choice(variants) => variants.iter().for_each(|variant| alternative(out, variant, depth, paint)),
         _ => {}

@@ -26,6 +26,8 @@ pub fn describe(schema: &Schema) -> String {
             words.collect::<Vec<_>>().join(" or ")
         }
         Schema::AnyOf(shapes) => shapes.iter().map(describe).collect::<Vec<_>>().join(", or "),
+        Schema::Named { content, .. } => describe(content),
+        Schema::Again(name) => format!("such {name}"),
         Schema::Input { accepts, many } => {
             let what = accepts.join(" or ");
             if *many { format!("one or several references to {what}") } else { format!("reference to {what}") }
@@ -38,6 +40,8 @@ pub fn describe(schema: &Schema) -> String {
 fn grouped(schema: &Schema) -> String {
     match schema {
         Schema::Choice(_) | Schema::AnyOf(_) | Schema::Seed => format!("({})", describe(schema)),
+        Schema::Named { name, .. } => format!("{name}s"),
+        Schema::Again(name) => format!("such {name}s"),
         _ => describe(schema),
     }
 }

@@ -41,7 +41,7 @@ pub fn json_schema(registry: &Registry) -> Json {
     sections.insert("expect".into(), list(&schema(&ExpectTable::schema(), Axes::No)));
     let exclude = json!({ "type": "object", "minProperties": 1 });
     sections.insert("exclude".into(), described(list(&exclude), "Combinations of axis values to leave out."));
-    json!({
+    let mut whole = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Duress study",
         "type": "object",
@@ -57,7 +57,36 @@ pub fn json_schema(registry: &Registry) -> Json {
             "reference": reference_schema(),
             "axis": axis_schema(),
         },
-    })
+    });
+    for shape in shapes_of(registry) {
+        define(&shape, &mut whole["$defs"]);
+    }
+    whole
+}
+
+/// The shapes of all sections.
+fn shapes_of(registry: &Registry) -> Vec<Schema> {
+    let sources = registry.sources.iter().map(|source| Schema::Record(source.kind.record()));
+    let kinds = registry.kinds.iter().map(|kind| Schema::Record(kind.record()));
+    sources.chain(kinds).chain(registry.definitions.iter().map(|definition| (definition.schema)())).collect()
+}
+
+/// Writes the named shapes in `shape` among the definitions.
+fn define(shape: &Schema, definitions: &mut Json) {
+    match shape {
+        Schema::Named { name, content } if definitions.get(name).is_none() => {
+            definitions[*name] = schema(content, Axes::Yes);
+            define(content, definitions);
+        }
+        Schema::List(inner) | Schema::Map(inner) => define(inner, definitions),
+        Schema::Definition { content, .. } => define(content, definitions),
+        Schema::Record(record) => record.fields.iter().for_each(|field| define(&field.schema, definitions)),
+        Schema::AnyOf(shapes) => shapes.iter().for_each(|shape| define(shape, definitions)),
+        Schema::Choice(variants) => {
+            variants.iter().filter_map(|variant| variant.content.as_ref()).for_each(|shape| define(shape, definitions));
+        }
+        _ => {}
+    }
 }
 
 /// Whether axes may be substituted in a value.
@@ -90,6 +119,7 @@ fn schema(shape: &Schema, axes: Axes) -> Json {
         Schema::Map(value) => or_axis(named(&schema(value, axes)), axes),
         Schema::Record(keys) => or_axis(record(keys, axes), axes),
         Schema::Choice(variants) => or_axis(choice(variants, axes), axes),
+        Schema::Named { name, .. } | Schema::Again(name) => reference(name),
         Schema::AnyOf(shapes) => json!({ "anyOf": shapes.iter().map(|shape| schema(shape, axes)).collect::<Vec<_>>() }),
         Schema::Input { many: false, .. } => reference("reference"),
         Schema::Input { many: true, .. } => json!({ "anyOf": [reference("reference"), list(&reference("reference"))] }),

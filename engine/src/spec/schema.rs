@@ -37,6 +37,15 @@ pub enum Schema {
     Choice(Vec<Variant>),
     /// Any one of these shapes, tried in order.
     AnyOf(Vec<Schema>),
+    /// A shape with a name, by which [`Schema::Again`] refers back to it from inside.
+    Named {
+        /// The name, a noun such as `layer`.
+        name: &'static str,
+        /// The shape.
+        content: Box<Schema>,
+    },
+    /// The shape of that name once more: what holds lists of its own kind.
+    Again(&'static str),
     /// A reference to an artifact of one of these types.
     Input {
         /// Names of the artifact types taken, such as `weights`.

@@ -83,7 +83,9 @@ impl Found {
                 }
             }
             (Schema::Definition { section, .. }, Value::String(_)) => self.definitions.push((section, node.clone())),
-            (Schema::Definition { content, .. }, Value::Table(_)) => self.schema(content, node, path),
+            (Schema::Named { content, .. }, _) | (Schema::Definition { content, .. }, Value::Table(_)) => {
+                self.schema(content, node, path);
+            }
             _ => {}
         }
     }
@@ -119,6 +121,8 @@ fn fits(schema: &Schema, value: &Value) -> bool {
             _ => false,
         },
         Schema::AnyOf(shapes) => shapes.iter().any(|shape| fits(shape, value)),
+        Schema::Named { content, .. } => fits(content, value),
+        Schema::Again(_) => false,
         Schema::Input { many, .. } => {
             matches!(value, Value::String(_) | Value::Table(_)) || *many && matches!(value, Value::Array(_))
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use super::transformer::EncoderLayer;
 use crate::graph::{Builder, GraphError, Network, Value};
 use crate::op::{Activation, AvgPool, BatchNorm, Conv2d, Linear, MaxPool, Op, Shape};
 
@@ -30,6 +31,10 @@ pub enum LayerKind {
         /// The shorter way; nothing for the input itself.
         shortcut: Vec<Layer>,
     },
+    /// What several lists make of the same input, side by side along channels; an empty list is the input itself.
+    Concat(Vec<Vec<Layer>>),
+    /// A layer of a transformer's encoder, as wide as what it reads.
+    Encoder(EncoderLayer),
 }
 
 /// A list that makes no network.
@@ -41,12 +46,22 @@ pub enum LayersError {
     /// "Same" padding of something without a window.
     #[error("layer `{0}` ({1}) has no window to pad; use \"same\" with convolutions and poolings of images only")]
     Same(String, &'static str),
-    /// Residuals inside residuals without end.
+    /// Lists inside lists without end.
     #[error("layers are nested more than {MAX_NESTING} deep; write the inner lists one after the other")]
     Nesting,
+    /// A layer of an encoder on something that is no sequence.
+    #[error(
+        "layer `{name}` (encoder) reads {shape:?}, which is no sequence; put \"tokens\" before it to read an image"
+    )]
+    Sequence {
+        /// The layer.
+        name: String,
+        /// What it is given.
+        shape: Shape,
+    },
 }
 
-/// The deepest nesting of residuals.
+/// The deepest nesting of lists.
 const MAX_NESTING: usize = 16;
 
 impl From<Op> for Layer {
@@ -108,6 +123,12 @@ impl Layer {
         Self::op(AvgPool::new(kernel))
     }
 
+    /// A layer of any kind, without a name of its own.
+    #[must_use]
+    pub const fn from_kind(kind: LayerKind) -> Self {
+        Self { name: None, kind }
+    }
+
     /// The same layer under a name of its own.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
@@ -123,6 +144,8 @@ impl Layer {
                 _ => op.name(),
             },
             LayerKind::Residual { .. } => "residual",
+            LayerKind::Concat(_) => "concat",
+            LayerKind::Encoder(_) => "encoder",
         }
     }
 }
@@ -167,15 +190,43 @@ impl List {
                     let short = self.add(shortcut, &format!("{name}.shortcut."), value, depth + 1)?;
                     self.push(format!("{name}.add"), Op::Add, &[long, short])
                 }
+                LayerKind::Concat(branches) => self.concat(branches, &name, value, depth + 1)?,
+                LayerKind::Encoder(layer) => self.encoder(*layer, name, value)?,
             };
         }
         Ok(value)
     }
 
+    /// Adds every branch on `value`, and what joins them.
+    fn concat(
+        &mut self,
+        branches: &[Vec<Layer>],
+        name: &str,
+        value: Value,
+        depth: usize,
+    ) -> Result<Value, LayersError> {
+        let mut ends = Vec::with_capacity(branches.len());
+        for (index, branch) in branches.iter().enumerate() {
+            ends.push(self.add(branch, &format!("{name}.{}.", index + 1), value, depth)?);
+        }
+        Ok(self.push(format!("{name}.join"), Op::Concat, &ends))
+    }
+
+    /// Adds a layer of an encoder.
+    fn encoder(&mut self, layer: EncoderLayer, name: String, value: Value) -> Result<Value, LayersError> {
+        let shape = self.shapes[value.number()].clone();
+        let [_, width] = shape[..] else { return Err(LayersError::Sequence { name, shape }) };
+        let end = layer.add(&mut self.builder, &name, width, value);
+        // Nothing but its end is read from outside.
+        self.shapes.resize(end.number(), Vec::new());
+        self.shapes.push(shape);
+        Ok(end)
+    }
+
     /// Adds one operation.
     fn push(&mut self, name: String, op: Op, inputs: &[Value]) -> Value {
         let shapes: Vec<&[usize]> = inputs.iter().map(|value| self.shapes[value.number()].as_slice()).collect();
-        let shape = op.facts().output(&shapes).unwrap_or_default();
+        let shape = if shapes.is_empty() { Vec::new() } else { op.facts().output(&shapes).unwrap_or_default() };
         self.shapes.push(shape);
         self.builder.join(name, op, inputs)
     }
@@ -201,6 +252,7 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::transformer::Transformer;
 
     #[test]
     fn layers_are_named_after_their_kind_and_counted() {
@@ -233,6 +285,51 @@ mod tests {
             nested = Layer::residual(vec![nested], vec![]);
         }
         assert_eq!(network(&[3], &[nested]), Err(LayersError::Nesting));
+    }
+
+    #[test]
+    fn branches_are_joined_and_named_by_number() {
+        // The first module of GoogLeNet (Szegedy et al. 2015, table 1): 64 + 128 + 32 + 32 channels of 192.
+        let conv = |channels, kernel: usize| Layer::same(Conv2d::new(channels, kernel).bias(true));
+        let pool = Layer::op(MaxPool::new(3).stride(1).padding(1));
+        let branches = vec![
+            vec![conv(64, 1)],
+            vec![conv(96, 1), conv(128, 3)],
+            vec![conv(16, 1), conv(32, 5)],
+            vec![pool, conv(32, 1)],
+        ];
+        let network = network(&[192, 28, 28], &[Layer::from_kind(LayerKind::Concat(branches))]).unwrap();
+        assert_eq!(network.output(), [256, 28, 28]);
+        assert_eq!(network.weight_count(), 64 * 192 + 96 * 192 + 128 * 864 + 16 * 192 + 32 * 400 + 32 * 192);
+        assert!(network.find("concat.1.2.conv.2").is_some());
+        let whole = [Layer::from_kind(LayerKind::Concat(vec![vec![], vec![Layer::relu()]]))];
+        assert_eq!(super::network(&[3, 2, 2], &whole).unwrap().output(), [6, 2, 2]);
+        let lone = super::network(&[3, 2, 2], &[Layer::from_kind(LayerKind::Concat(vec![vec![]]))]);
+        assert!(lone.unwrap_err().to_string().contains("reads 1 values but needs two or more"));
+    }
+
+    #[test]
+    fn a_list_builds_the_encoder_that_has_a_name() {
+        let named = Transformer::default();
+        let layer = Layer::from_kind(LayerKind::Encoder(EncoderLayer {
+            heads: 4,
+            feedforward: 128,
+            dropout: 0.1,
+            activation: Activation::relu(),
+            norm_first: false,
+        }));
+        let list = [
+            Layer::op(Conv2d::new(64, 4).stride(4).bias(true)).named("embed"),
+            Layer::op(Op::Tokens).named("tokens"),
+            Layer::op(Op::Position).named("position"),
+            layer.clone().named("layers.0"),
+            layer.clone().named("layers.1"),
+            Layer::op(Op::GlobalAvgPool).named("mean"),
+            Layer::linear(10).named("linear"),
+        ];
+        assert_eq!(network(&[1, 28, 28], &list).unwrap(), named.network(&[1, 28, 28], 10).unwrap());
+        let error = network(&[1, 28, 28], &[layer]).unwrap_err().to_string();
+        assert!(error.contains("layer `encoder.1` (encoder) reads [1, 28, 28], which is no sequence"), "{error}");
     }
 
     #[test]

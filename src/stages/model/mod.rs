@@ -4,19 +4,24 @@
 mod arch;
 mod init;
 mod layers;
+mod padding;
+mod sequence;
 
 pub use arch::Arch;
 pub use init::Init;
-pub use layers::Layer;
+pub use layers::{Layer, Layers};
+pub use padding::Padding;
+pub use sequence::{Nonlinearity, Pooling, TransformerKeys};
 
 use duress_engine::spec::{Count, Fault, FromSpec, HasSection, NonNegative, Positive};
 use duress_engine::stage::{Definition, InferContext};
 use duress_engine::{choice, config};
 use duress_network::Node;
 use duress_network::arch::recurrent::Recurrent;
+use duress_network::arch::transformer::Transformer;
 use duress_network::arch::{LayersError, mlp as arch_mlp};
 use duress_network::graph::GraphError;
-use duress_network::op::{Nonlinearity, Normalise};
+use duress_network::op::Normalise;
 
 use super::data::MeanStd;
 use crate::nn;
@@ -32,10 +37,17 @@ config! {
         [unit = "units"]
         hidden: Option<Vec<Count>>,
         /// The layers of a `cnn`, first to last, such as `[{ conv = { channels = 8 } }, "relu", "flatten", "output"]`.
-        layers: Vec<Layer> = Vec::new(),
-        /// The function of the hidden layers of an `mlp`; its output layer is linear.
-        activation: Activation = Activation::Relu(Slope { slope: Positive(1.0) }),
-        /// Whether layers of an `mlp` add a bias.
+        layers: Layers = Layers::default(),
+        /// The settings of a `transformer-encoder`.
+        transformer: Option<TransformerKeys>,
+        /// The function of the hidden layers of an `mlp`, by default `"relu"`; its output layer is linear.
+        activation: Option<Activation>,
+        /// The function of the states of an `rnn`, by default `"tanh"`.
+        nonlinearity: Option<Nonlinearity>,
+        /// What of a sequence is classified: by default the last state of an `rnn` or `lstm`, and the mean over the steps of
+        /// a `transformer-encoder`.
+        pooling: Option<Pooling>,
+        /// Whether layers of an `mlp`, `rnn` or `lstm` add a bias.
         bias: bool = true,
         /// Mean and standard deviation, of all values or by channel, that the network takes off its input: `eps` of an
         /// attack stays in the units of the data.
@@ -164,8 +176,11 @@ impl Model {
         let network = match self.arch.name() {
             "mlp" => self.mlp()?.network(input, outputs)?,
             "cnn" => layers::network(&self.layers, input, outputs)?,
-            "rnn" => self.recurrent()?.rnn(Nonlinearity::Tanh, input, outputs)?,
+            "rnn" => {
+                self.recurrent()?.rnn(self.nonlinearity.unwrap_or(Nonlinearity::Tanh).function(), input, outputs)?
+            }
             "lstm" => self.recurrent()?.lstm(input, outputs)?,
+            "transformer-encoder" => self.transformer().network(input, outputs)?,
             _ => self.arch.network(input, outputs)?,
         };
         match &self.normalise {
@@ -201,12 +216,16 @@ impl Model {
         let arch = self.arch.name();
         let written = [
             ("hidden", self.hidden.is_some(), &["mlp", "rnn", "lstm"][..]),
-            ("layers", !self.layers.is_empty(), &["cnn"]),
-            ("bias", !self.bias, &["mlp"]),
+            ("layers", !self.layers.0.is_empty(), &["cnn"]),
+            ("transformer", self.transformer.is_some(), &["transformer-encoder"]),
+            ("activation", self.activation.is_some(), &["mlp"]),
+            ("nonlinearity", self.nonlinearity.is_some(), &["rnn"]),
+            ("pooling", self.pooling.is_some(), &["rnn", "lstm", "transformer-encoder"]),
+            ("bias", !self.bias, &["mlp", "rnn", "lstm"]),
         ];
         match written.into_iter().find(|(_, written, users)| *written && !users.contains(&arch)) {
             Some((key, ..)) => Err(ModelError::Unused { arch, key }),
-            None if arch == "cnn" && self.layers.is_empty() => {
+            None if arch == "cnn" && self.layers.0.is_empty() => {
                 Err(ModelError::Missing { arch, key: "layers", fix: "`layers = [..., \"output\"]`" })
             }
             None => Ok(()),
@@ -221,17 +240,27 @@ impl Model {
     }
 
     fn mlp(&self) -> Result<arch_mlp::Mlp, ModelError> {
-        let (activation, bias) = (self.activation.function(), self.bias);
+        let (activation, bias) = (self.activation().function(), self.bias);
         Ok(arch_mlp::Mlp { hidden: self.hidden()?, activation, bias, batch_norm: false })
     }
 
+    fn activation(&self) -> Activation {
+        self.activation.unwrap_or(Activation::Relu(Slope { slope: Positive(1.0) }))
+    }
+
     fn recurrent(&self) -> Result<Recurrent, ModelError> {
+        let pooling = self.pooling.unwrap_or(Pooling::Last).steps();
         match self.hidden()?[..] {
-            [first, ref rest @ ..] if rest.iter().all(|&width| width == first) => {
-                Ok(Recurrent { hidden: first, layers: rest.len() + 1 })
+            [hidden, ref rest @ ..] if rest.iter().all(|&width| width == hidden) => {
+                Ok(Recurrent { hidden, layers: rest.len() + 1, bias: self.bias, pooling })
             }
             _ => Err(ModelError::Widths),
         }
+    }
+
+    fn transformer(&self) -> Transformer {
+        let keys = self.transformer.unwrap_or_default();
+        Transformer { pooling: self.pooling.unwrap_or(Pooling::Mean).steps(), ..keys.encoder() }
     }
 
     /// How parameters are drawn.
@@ -253,18 +282,23 @@ impl Model {
         network.initialize(&self.scheme(), seed)
     }
 
-    /// The keys that say what the network is, without those that say how it is drawn.
+    /// The keys that say what the network is, without those that say how it is drawn; what is the architecture's default is
+    /// not said.
     #[must_use]
     pub fn shape_tree(&self) -> duress_cache::Tree {
         let hidden = self.hidden.clone().unwrap_or_default();
-        let mlp = self.arch.name() == "mlp";
-        let activation = if hidden.is_empty() || !mlp { None } else { self.activation.to_tree() };
+        let arch = self.arch.name();
+        let activation = (arch == "mlp" && !hidden.is_empty()).then(|| self.activation().to_tree()).flatten();
+        let usual = if arch == "transformer-encoder" { Pooling::Mean } else { Pooling::Last };
         let keys = [
-            ("arch", Some(self.arch.name().into())),
+            ("arch", Some(arch.into())),
             ("hidden", self.hidden.to_tree()),
-            ("layers", (!self.layers.is_empty()).then(|| self.layers.to_tree()).flatten()),
+            ("layers", (!self.layers.0.is_empty()).then(|| self.layers.to_tree()).flatten()),
+            ("transformer", self.transformer.filter(|keys| *keys != TransformerKeys::default()).to_tree()),
             ("activation", activation),
-            ("bias", if mlp { self.bias.to_tree() } else { None }),
+            ("nonlinearity", self.nonlinearity.filter(|function| *function != Nonlinearity::Tanh).to_tree()),
+            ("pooling", self.pooling.filter(|pooling| *pooling != usual).to_tree()),
+            ("bias", if arch == "mlp" || !self.bias { self.bias.to_tree() } else { None }),
             ("normalise", self.normalise.to_tree()),
         ];
         duress_cache::Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
@@ -311,3 +345,6 @@ impl Activation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
