@@ -203,6 +203,40 @@ fn what_todays_exporters_write_is_read_with_the_same_logits() {
 }
 
 #[test]
+fn attention_and_recurrent_layers_of_todays_exporters_give_the_same_logits() {
+    for name in ["attention", "steps-first", "products", "encoder", "patches", "rnn", "relu", "lstm"] {
+        for by in ["trace", "dynamo"] {
+            // The newer exporter unrolls plain recurrent layers step by step.
+            if matches!((name, by), ("rnn" | "relu", "dynamo")) {
+                continue;
+            }
+            let imported = files::import_with_graph(&fixture(&format!("sequences/{name}-{by}.onnx")));
+            let imported = imported.unwrap_or_else(|error| panic!("{error}"));
+            let ops: Vec<&str> = imported.weights.network().nodes().iter().map(|node| node.op.name()).collect();
+            let wanted = match name {
+                "rnn" | "relu" => "rnn",
+                "lstm" => "lstm",
+                _ => "attention",
+            };
+            assert!(ops.contains(&wanted) && !ops.contains(&"reshape"), "{name} by {by}: {ops:?}");
+            let found = difference(&imported.weights, &format!("sequences/{name}.npz"));
+            assert!(found < 1e-5, "{name} by {by}: {found}");
+        }
+    }
+}
+
+#[test]
+fn recurrent_layers_that_this_program_lacks_are_refused_by_name() {
+    for (name, wanted) in [
+        ("gru-trace", "operator GRU is not supported: `/layers/GRU`; replace it before exporting"),
+        ("rnn-dynamo", "an order that is not supported, such as a step within a sequence"),
+    ] {
+        let error = files::import_with_graph(&fixture(&format!("sequences/{name}.onnx"))).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
 fn everything_that_a_graph_needs_and_this_program_lacks_is_listed() {
     let error = files::import_with_graph(&fixture("unsupported.onnx")).unwrap_err().to_string();
     for wanted in [

@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const FIXTURES: [&str; 12] = [
+const FIXTURES: [&str; 14] = [
     "tiny.pt",
     "types.pt",
     "tiny-legacy.pt",
@@ -57,6 +57,8 @@ const FIXTURES: [&str; 12] = [
     "tiny.onnx",
     "idioms.onnx",
     "exported-trace.onnx",
+    "sequences/attention-trace.onnx",
+    "sequences/lstm-dynamo.onnx",
     "keras3.h5",
 ];
 

@@ -23,6 +23,8 @@ pub(super) struct Known {
 pub(super) struct Draft {
     input: Shape,
     nodes: Vec<Node>,
+    /// What each node gives.
+    given: Vec<Known>,
     /// The number to try next for each name that is taken.
     names: BTreeMap<String, usize>,
     tensors: Vec<Tensor>,
@@ -31,7 +33,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(input: Shape) -> Self {
-        Self { input, nodes: Vec::new(), names: BTreeMap::new(), tensors: Vec::new(), problems: Vec::new() }
+        let (nodes, given, tensors, problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { input, nodes, given, names: BTreeMap::new(), tensors, problems }
     }
 
     /// The network's input.
@@ -88,7 +91,28 @@ impl Draft {
         let inputs = inputs.iter().map(|known| known.value).collect();
         self.names.entry(name.to_owned()).or_insert(2);
         self.nodes.push(Node { name: name.to_owned(), op, inputs });
-        Known { value: self.nodes.len(), shape, guessed }
+        let known = Known { value: self.nodes.len(), shape, guessed };
+        self.given.push(known.clone());
+        known
+    }
+
+    /// What node `value` gives, 0 being the input.
+    pub(super) fn known(&self, value: usize) -> Option<Known> {
+        if value == 0 { Some(self.input()) } else { self.given.get(value - 1).cloned() }
+    }
+
+    /// The values of a parameter so far.
+    pub(super) fn tensor(&self, node: &str, suffix: &str) -> Option<&Tensor> {
+        let name = format!("{node}.{suffix}");
+        self.tensors.iter().rev().find(|tensor| tensor.name == name)
+    }
+
+    /// Puts other values in the place of a parameter's.
+    pub(super) fn replace(&mut self, node: &str, suffix: &str, values: Vec<f32>) {
+        let name = format!("{node}.{suffix}");
+        if let Some(tensor) = self.tensors.iter_mut().rev().find(|tensor| tensor.name == name) {
+            tensor.values = values;
+        }
     }
 
     /// Adds the values of a parameter.

@@ -22,6 +22,9 @@ pub(super) fn translate<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Res
         match graph.input(node, index)? {
             Some(Value::Computed(known)) => computed.push(known.clone()),
             Some(Value::Constant(_)) => constants.push(index),
+            Some(Value::Laid(_) | Value::Scores(_) | Value::Stack(_)) => {
+                return Err("combines what was laid out anew in a way that is not supported".into());
+            }
             Some(Value::Part(_)) => return Err("is a formula with an error function that is not supported".into()),
             None => return Err(format!("lacks input {index}")),
         }
@@ -90,6 +93,9 @@ fn combine<'a>(graph: &mut Translation<'a>, node: &Node<'a>, x: &Known, spread: 
     match (node.op.as_str(), spread) {
         ("Add" | "Sum", Spread::Channels(values)) => {
             let read_once = node.inputs.iter().all(|input| graph.is_read_once(input) || graph.is_constant(input));
+            if read_once && add_last_bias(graph, x, &values) {
+                return Ok(x.clone());
+            }
             if let Some(layer) = read_once.then(|| add_bias(graph, x)).flatten() {
                 graph.draft.parameter(&layer, "bias", vec![values.len()], values);
                 return Ok(x.clone());
@@ -118,6 +124,16 @@ fn combine<'a>(graph: &mut Translation<'a>, node: &Node<'a>, x: &Known, spread: 
         }
         _ => Err("combines each place with a number of its own, which is supported for sums only".into()),
     }
+}
+
+/// Gives a bias to the last layer of the attention that computes `x` without one; whether it did.
+fn add_last_bias(graph: &mut Translation<'_>, x: &Known, values: &[f32]) -> bool {
+    if !graph.unbiased.remove(&x.value) {
+        return false;
+    }
+    let name = graph.draft.node(x).map(|node| node.name.clone()).unwrap_or_default();
+    graph.draft.replace(&name, "out_proj.bias", values.to_vec());
+    true
 }
 
 /// Gives a bias to the linear layer or convolution that computes `x` without one, and tells its name.

@@ -70,6 +70,11 @@ impl<'a> Constant<'a> {
         Ok(Self { shape, data_type: 1, floats, ..Self::default() })
     }
 
+    /// Whether its numbers are whole.
+    pub(super) const fn is_whole(&self) -> bool {
+        matches!(self.data_type, 6 | 7)
+    }
+
     /// How many numbers it holds, whatever its shape claims.
     pub(super) fn len(&self) -> usize {
         // Raw numbers take a byte at least.

@@ -4,12 +4,10 @@ use std::rc::Rc;
 
 use super::constant::Constant;
 use super::import::{Translation, Value, text};
+use super::laid::Laid;
 use super::model::Node;
 use super::settings::Settings;
 use crate::files::layout::permute;
-
-/// How many examples a batch has is not known; this stands for it in shapes, where ONNX reads it as "as before".
-const BATCH: i64 = 0;
 
 type Folded<'a> = Result<Constant<'a>, String>;
 
@@ -39,11 +37,17 @@ pub(super) fn fold<'a>(
     let made = inputs.iter().fold(0_usize, |sum, input| sum.saturating_add(input.len()));
     let folded = match (node.op.as_str(), inputs.as_slice()) {
         ("Gather", [list, index]) => translation.charge(made).and_then(|()| gather(list, index, settings)),
-        ("Unsqueeze" | "Squeeze", [list, ..]) => {
+        ("Unsqueeze" | "Squeeze", [list, ..]) if list.is_whole() => {
             settings.ints("axes");
             let list = translation.charge(made).and_then(|()| list.integers().map_err(text));
             list.map(|ints| Constant::of_ints_like(ints, node.op == "Unsqueeze"))
         }
+        ("Expand", [array, shape]) => expand(translation, array, shape),
+        ("Add" | "Sub" | "Mul" | "Div" | "Mod", [a, b]) => {
+            settings.int("fmod", 0);
+            translation.charge(made).and_then(|()| arithmetic(&node.op, a, b))
+        }
+        ("Sqrt", [x]) => translation.charge(made).and_then(|()| root(x)),
         ("Concat", lists) => {
             settings.int("axis", 0);
             let lists = translation.charge(made).map(|()| lists.iter().map(|list| list.integers().map_err(text)));
@@ -66,12 +70,92 @@ fn constant<'a>(settings: &Settings<'_, 'a>) -> Folded<'a> {
 }
 
 fn shape<'a>(translation: &Translation<'a>, node: &Node<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {
-    let known = translation.computed(node, 0)?;
-    let shape: Vec<i64> = [BATCH].into_iter().chain(known.shape.iter().map(|&extent| extent as i64)).collect();
+    // How many examples a batch has is not known; shapes are those of a batch of one.
+    let shape = match translation.input(node, 0)? {
+        Some(Value::Laid(laid)) => laid.shape.clone(),
+        _ => Laid::of(&translation.computed(node, 0)?).shape,
+    };
+    let shape: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
     let place =
         |at: i64| usize::try_from(if at < 0 { at + shape.len() as i64 } else { at }).unwrap_or(0).min(shape.len());
     let (start, end) = (place(settings.int("start", 0)), place(settings.int("end", shape.len() as i64)));
     Ok(Constant::of_ints(shape.get(start..end).unwrap_or_default().to_vec()))
+}
+
+/// One of the four rules of arithmetic, or a remainder, where one side is a single number or both have the same shape.
+fn arithmetic<'a>(op: &str, a: &Constant<'a>, b: &Constant<'a>) -> Folded<'a> {
+    let shapes = [a.extents().map_err(text)?, b.extents().map_err(text)?];
+    let (one, other) = (a.count().map_err(text)?, b.count().map_err(text)?);
+    let alike = one == 1 || other == 1 || shapes[0] == shapes[1];
+    if !alike {
+        return Err(format!("combines constants of shapes {shapes:?}, which is not supported"));
+    }
+    let shape = if one > other || one == other && shapes[0].len() > shapes[1].len() { &shapes[0] } else { &shapes[1] };
+    let count = one.max(other);
+    if a.is_whole() && b.is_whole() {
+        let (a, b) = (a.integers().map_err(text)?, b.integers().map_err(text)?);
+        let ints = (0..count).map(|at| whole(op, a[at.min(a.len() - 1)], b[at.min(b.len() - 1)]));
+        let ints = ints.collect::<Option<Vec<_>>>().ok_or("divides by zero, or beyond what whole numbers hold")?;
+        return Constant::of_ints(ints).picked(shape, &(0..count).collect::<Vec<_>>()).map_err(text);
+    }
+    let (a, b) = (a.values().map_err(text)?, b.values().map_err(text)?);
+    let number = |at: usize| {
+        let (a, b) = (a[at.min(a.len() - 1)], b[at.min(b.len() - 1)]);
+        match op {
+            "Add" => a + b,
+            "Sub" => a - b,
+            "Mul" => a * b,
+            "Div" => a / b,
+            _ => a.rem_euclid(b),
+        }
+    };
+    Ok(Constant::of_floats(shape.clone(), (0..count).map(number).collect()))
+}
+
+fn whole(op: &str, a: i64, b: i64) -> Option<i64> {
+    match op {
+        "Add" => a.checked_add(b),
+        "Sub" => a.checked_sub(b),
+        "Mul" => a.checked_mul(b),
+        "Div" => a.checked_div(b),
+        _ => a.checked_rem(b),
+    }
+}
+
+fn root<'a>(x: &Constant<'a>) -> Folded<'a> {
+    let values = x.values().map_err(text)?;
+    Ok(Constant::of_floats(x.extents().map_err(text)?, values.into_iter().map(f32::sqrt).collect()))
+}
+
+/// A constant repeated to a shape, by the rules of broadcasting.
+fn expand<'a>(translation: &Translation<'a>, array: &Constant<'a>, shape: &Constant<'a>) -> Folded<'a> {
+    let from = array.extents().map_err(text)?;
+    let wanted = shape.integers().map_err(text)?;
+    let wanted = wanted.iter().map(|&extent| usize::try_from(extent).ok()).collect::<Option<Vec<_>>>();
+    let wanted =
+        wanted.filter(|wanted| wanted.len() <= 8 && from.len() <= 8).ok_or("repeats to a shape that cannot be")?;
+    let rank = wanted.len().max(from.len());
+    let aligned = |shape: &[usize]| [vec![1; rank - shape.len()], shape.to_vec()].concat();
+    let (from, wanted) = (aligned(&from), aligned(&wanted));
+    let mut shape = Vec::with_capacity(rank);
+    for (&from, &wanted) in from.iter().zip(&wanted) {
+        if from != wanted && from != 1 && wanted != 1 {
+            return Err(format!("repeats {from} entries to {wanted}"));
+        }
+        shape.push(if from == 1 { wanted } else { from });
+    }
+    let count = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent)).ok_or("repeats without end")?;
+    translation.charge(count)?;
+    let place = |at: usize| {
+        let (mut rest, mut stride, mut place) = (at, 1, 0);
+        for (&extent, &from) in shape.iter().zip(&from).rev() {
+            place += if from == 1 { 0 } else { rest % extent * stride };
+            rest /= extent.max(1);
+            stride *= from;
+        }
+        place
+    };
+    array.picked(&shape, &(0..count).map(place).collect::<Vec<_>>()).map_err(text)
 }
 
 fn gather<'a>(list: &Constant<'a>, index: &Constant<'a>, settings: &Settings<'_, 'a>) -> Folded<'a> {

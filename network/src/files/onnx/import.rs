@@ -1,13 +1,15 @@
 //! An ONNX graph as a network: nodes in order, constants as parameters, everything that is not understood listed at once.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::attention::Scores;
 use super::constant::Constant;
+use super::laid::{Laid, MOST_LISTED};
 use super::model::{Graph, Model, Node, ValueInfo};
 use super::settings::Settings;
-use super::{constants, gelu, operators};
+use super::{attention, constants, gelu, laid, operators, recurrent};
 use crate::files::draft::{Draft, Known};
 use crate::files::error::Fault;
 use crate::graph::Network;
@@ -22,10 +24,39 @@ pub(super) enum Value<'a> {
     Constant(Rc<Constant<'a>>),
     /// A part of a formula that becomes one operation.
     Part(gelu::Part),
+    /// What a layer computes, in another order or shape.
+    Laid(Laid),
+    /// Scores of an attention.
+    Scores(Rc<Scores>),
+    /// Several arrays side by side along their first axis, where each has one entry.
+    Stack(Vec<Laid>),
 }
 
 /// A network's numbers may be this many times those of its file, which fit in four bytes each.
 const COPIES: usize = 4;
+
+/// Operators that do the same at every place, wherever the batch is.
+const POINTWISE: [&str; 19] = [
+    "Add",
+    "Sum",
+    "Sub",
+    "Mul",
+    "Div",
+    "MatMul",
+    "Gemm",
+    "LayerNormalization",
+    "Relu",
+    "LeakyRelu",
+    "Elu",
+    "Sigmoid",
+    "Tanh",
+    "Softplus",
+    "Gelu",
+    "Clip",
+    "Identity",
+    "Dropout",
+    "Cast",
+];
 
 /// A graph under translation.
 #[derive(Debug)]
@@ -39,6 +70,10 @@ pub(super) struct Translation<'a> {
     pub(super) pooled: BTreeMap<usize, Known>,
     /// Values that are others times a number, by their own number.
     pub(super) scaled: BTreeMap<usize, (Known, f32)>,
+    /// Attentions whose last bias is still to be added.
+    pub(super) unbiased: BTreeSet<usize>,
+    /// Numbers that orders may still list.
+    pub(super) listed: Cell<usize>,
     /// Numbers that constants and parameters may still take: a small file can use one constant in many places.
     left: Cell<usize>,
     /// Names of nodes by operators that are not known.
@@ -78,8 +113,9 @@ impl<'a> Translation<'a> {
             *readers.entry(name.clone()).or_insert(0) += 1;
         }
         let (pooled, scaled, unsupported) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (unbiased, listed) = (BTreeSet::new(), Cell::new(MOST_LISTED));
         let left = Cell::new(bytes.saturating_mul(COPIES).saturating_add(1 << 16));
-        Ok(Self { draft, opset, values, readers, pooled, scaled, left, unsupported })
+        Ok(Self { draft, opset, values, readers, pooled, scaled, unbiased, listed, left, unsupported })
     }
 
     fn node(&mut self, node: &Node<'a>) {
@@ -88,30 +124,106 @@ impl<'a> Translation<'a> {
             return self.define(node, &value);
         }
         let known_domain = matches!(node.domain.as_str(), "" | "ai.onnx");
-        let folded = if known_domain { constants::fold(self, node, &settings) } else { None };
-        let outcome = match folded {
-            Some(outcome) => outcome.map(Value::Constant),
-            None if known_domain => match operators::translate(self, node, &settings) {
-                Some(outcome) => outcome.map(Value::Computed),
-                None => return self.refuse(node),
-            },
-            None => return self.refuse(node),
+        let Some(outcome) = known_domain.then(|| self.values_of(node, &settings)).flatten() else {
+            return self.refuse(node);
         };
         let title = title(node);
         for name in settings.unknown() {
             self.draft.problem(format!("node {title} has the attribute `{name}`, which is not supported"));
         }
-        if let Some(extra) =
-            node.outputs.iter().skip(1).find(|name| !name.is_empty() && self.readers.contains_key(*name))
-        {
+        let values = outcome.unwrap_or_else(|problem| {
+            self.draft.problem(format!("node {title} {problem}"));
+            vec![Value::Computed(self.guess(node)); node.outputs.len()]
+        });
+        if let Some(extra) = node.outputs.iter().skip(values.len()).find(|name| self.is_read(name)) {
             self.draft
                 .problem(format!("node {title} gives `{extra}` besides its first output, which is not supported"));
         }
-        let value = outcome.unwrap_or_else(|problem| {
-            self.draft.problem(format!("node {title} {problem}"));
-            Value::Computed(self.guess(node))
+        self.define(node, values.first().unwrap_or(&Value::Computed(self.guess(node))));
+        for (name, value) in node.outputs.iter().zip(values).filter(|(name, _)| !name.is_empty()) {
+            self.values.insert(name.clone(), value);
+        }
+    }
+
+    /// What `node` gives, output by output; `None` where its operator is not known.
+    fn values_of(&mut self, node: &Node<'a>, settings: &Settings<'_, 'a>) -> Option<Result<Vec<Value<'a>>, String>> {
+        if let Some(folded) = constants::fold(self, node, settings) {
+            return Some(folded.map(|constant| vec![Value::Constant(constant)]));
+        }
+        if let Some(outcome) = attention::translate(self, node, settings) {
+            return Some(outcome.map(|value| vec![value]));
+        }
+        if let Some(outcome) = recurrent::translate(self, node, settings) {
+            return Some(outcome);
+        }
+        if let Some(outcome) = laid::translate(self, node, settings) {
+            return Some(outcome);
+        }
+        if let Some(stack) = self.stack(node, settings) {
+            return Some(Ok(vec![stack]));
+        }
+        let mut before = Vec::new();
+        let outer = self.settle(node, &mut before);
+        let outcome = operators::translate(self, node, settings);
+        for (name, value) in before {
+            self.values.insert(name, value);
+        }
+        let outcome = outcome?;
+        let outer = match outer {
+            Ok(outer) => outer,
+            Err(problem) => return Some(Err(problem)),
+        };
+        Some(outcome.map(|known| {
+            let laid = outer.filter(|_| !known.guessed).and_then(|shape| rewrapped(&known, shape));
+            vec![laid.map_or(Value::Computed(known), Value::Laid)]
+        }))
+    }
+
+    /// Arrays of one entry each, side by side along their first axis: the last states of several recurrent layers.
+    fn stack(&self, node: &Node<'a>, settings: &Settings<'_, 'a>) -> Option<Value<'a>> {
+        if node.op != "Concat" || settings.int("axis", 1) != 0 {
+            return None;
+        }
+        let parts = node.inputs.iter().map(|name| match self.values.get(name) {
+            Some(Value::Laid(laid)) if laid.shape.first() == Some(&1) => Some(laid.clone()),
+            _ => None,
         });
-        self.define(node, &value);
+        parts.collect::<Option<Vec<_>>>().map(Value::Stack)
+    }
+
+    /// Turns the inputs of `node` that were laid out anew into what layers compute, and tells the shape that they all have in
+    /// the file, where their batch is not first; what they were for other nodes goes to `before`.
+    fn settle(&mut self, node: &Node<'a>, before: &mut Vec<(String, Value<'a>)>) -> Result<Option<Vec<usize>>, String> {
+        let mut shapes: Vec<Vec<usize>> = Vec::new();
+        let mut moved = false;
+        for name in node.inputs.iter().filter(|name| !name.is_empty()) {
+            match self.values.get(name).cloned() {
+                Some(Value::Laid(laid)) => {
+                    let settled = laid::settle(self, node, &laid)?;
+                    let old = self.values.insert(name.clone(), Value::Computed(settled.known));
+                    if settled.outer.is_some() {
+                        moved = true;
+                        before.extend(old.map(|old| (name.clone(), old)));
+                    }
+                    shapes.push(laid.shape);
+                }
+                Some(Value::Computed(known)) => shapes.push(Laid::of(&known).shape),
+                _ => {}
+            }
+        }
+        if !moved {
+            return Ok(None);
+        }
+        if !POINTWISE.contains(&node.op.as_str()) {
+            return Err(format!(
+                "reads an array {:?} whose first extent is not the batch, which is not supported",
+                shapes[0]
+            ));
+        }
+        if shapes.iter().any(|shape| *shape != shapes[0]) {
+            return Err(format!("combines arrays of shapes {shapes:?}, which is not supported"));
+        }
+        Ok(shapes.into_iter().next())
     }
 
     fn refuse(&mut self, node: &Node<'a>) {
@@ -213,9 +325,20 @@ impl<'a> Translation<'a> {
         self.readers.get(name) == Some(&1)
     }
 
+    /// Whether something reads `name`.
+    pub(super) fn is_read(&self, name: &str) -> bool {
+        !name.is_empty() && self.readers.contains_key(name)
+    }
+
     /// Whether `name` is a constant.
     pub(super) fn is_constant(&self, name: &str) -> bool {
         matches!(self.values.get(name), Some(Value::Constant(_)))
+    }
+
+    /// A free name for what a layer needs before that of `node`.
+    pub(super) fn part(&mut self, node: &Node<'a>, part: &str) -> String {
+        let name = self.name(node);
+        self.draft.free_name(&format!("{name}.{part}"))
     }
 
     /// A free name for the layer of `node`: that of its weight without `.weight`, else its own.
@@ -225,6 +348,12 @@ impl<'a> Translation<'a> {
         let own = || own.map(|name| name.trim_start_matches('/').replace('/', ".")).unwrap_or_default();
         self.draft.free_name(&module.map_or_else(own, str::to_owned))
     }
+}
+
+/// What `known` is in the file, where what it was made of has the shape `outer`.
+fn rewrapped(known: &Known, mut outer: Vec<usize>) -> Option<Laid> {
+    *outer.last_mut()? = *known.shape.last()?;
+    (outer.iter().product::<usize>() == known.shape.iter().product::<usize>()).then(|| Laid::shaped(known, outer))
 }
 
 /// A node as messages call it.

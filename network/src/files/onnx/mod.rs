@@ -1,13 +1,16 @@
 //! ONNX: its constants, its graph as a network, and networks as its graphs.
 
 mod arithmetic;
+mod attention;
 mod constant;
 mod constants;
 mod export;
 mod gelu;
 mod import;
+mod laid;
 mod model;
 mod operators;
+mod recurrent;
 mod sequences;
 mod settings;
 mod shapes;

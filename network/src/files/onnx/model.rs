@@ -46,6 +46,7 @@ pub(super) struct Attribute<'a> {
     pub(super) text: Option<String>,
     pub(super) tensor: Option<Constant<'a>>,
     pub(super) ints: Vec<i64>,
+    pub(super) texts: Vec<String>,
 }
 
 /// `ValueInfoProto` of a tensor.
@@ -151,6 +152,7 @@ impl<'a> Attribute<'a> {
                 (4, value) => attribute.text = Some(String::from_utf8_lossy(value.bytes()?).into_owned()),
                 (5, value) => attribute.tensor = Some(Constant::read(value.bytes()?)?),
                 (8, value) => value.ints(&mut attribute.ints)?,
+                (9, value) => attribute.texts.push(String::from_utf8_lossy(value.bytes()?).into_owned()),
                 _ => {}
             }
         }

@@ -1,6 +1,6 @@
 //! Each ONNX operator as operations of this program.
 
-use super::import::{Translation, Value, text};
+use super::import::{Translation, text};
 use super::model::Node;
 use super::settings::Settings;
 use super::{shapes, shortcut};
@@ -135,15 +135,16 @@ fn gemm<'a>(graph: &mut Translation<'a>, node: &Node<'a>, settings: &Settings<'_
 
 fn matmul<'a>(graph: &mut Translation<'a>, node: &Node<'a>) -> Outcome {
     let x = graph.computed(node, 0)?;
-    if let Some(Value::Computed(_)) = graph.input(node, 1)? {
-        return Err("multiplies two computed matrices, which is not supported".into());
-    }
     let (shape, values) = matrix(graph, node, false)?;
     Ok(linear(graph, node, &x, shape, values, None))
 }
 
 /// The weight in input 1, outputs x features.
-fn matrix(graph: &Translation<'_>, node: &Node<'_>, transposed: bool) -> Result<(Vec<usize>, Vec<f32>), String> {
+pub(super) fn matrix(
+    graph: &Translation<'_>,
+    node: &Node<'_>,
+    transposed: bool,
+) -> Result<(Vec<usize>, Vec<f32>), String> {
     let (shape, values) = graph.weights(node, 1)?;
     let &[rows, columns] = shape.as_slice() else {
         return Err(format!("has a weight of shape {shape:?}, where a matrix belongs"));

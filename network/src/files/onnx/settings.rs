@@ -35,6 +35,10 @@ impl<'n, 'a> Settings<'n, 'a> {
         self.find(name).and_then(|attribute| attribute.text.as_deref()).unwrap_or(default)
     }
 
+    pub(super) fn texts(&self, name: &'static str) -> &'n [String] {
+        self.find(name).map(|attribute| attribute.texts.as_slice()).unwrap_or_default()
+    }
+
     pub(super) fn ints(&self, name: &'static str) -> Option<&'n [i64]> {
         self.find(name).map(|attribute| attribute.ints.as_slice())
     }

@@ -107,10 +107,15 @@ pub(super) fn reduce_mean<'a>(graph: &mut Translation<'a>, node: &Node<'a>, sett
     let mut axes: Vec<i64> = axes.iter().map(|&axis| if axis < 0 { axis + rank } else { axis }).collect();
     axes.sort_unstable();
     let is_of_image = rank == 4 && axes == [2, 3];
-    if !is_of_image && !x.guessed {
-        return Err(format!("averages over axes {axes:?} of {rank}; only rows and columns of images are supported"));
+    let is_of_sequence = rank == 3 && axes == [1];
+    if !is_of_image && !is_of_sequence && !x.guessed {
+        let supported = "only rows and columns of images and the steps of sequences are supported";
+        return Err(format!("averages over axes {axes:?} of {rank}; {supported}"));
     }
     let keep = settings.int("keepdims", 1) != 0;
+    if keep && is_of_sequence {
+        return Err("keeps the axis over which it averages a sequence; export it without keepdims".into());
+    }
     Ok(global_average(graph, node, &x, keep))
 }
 
