@@ -1,9 +1,10 @@
 //! `npz`: arrays of a `NumPy` archive (`np.savez`), one of rows and one of labels or targets.
 //!
-//! The arrays' headers are read here, since they come from anywhere and may claim any size. Nothing is unpickled.
+//! Arrays come from anywhere and may claim any size. Nothing is unpickled.
 
 use std::io::{Cursor, Read};
 
+use duress_network::files::npy::Array;
 use serde::{Deserialize, Serialize};
 use zip::ZipArchive;
 
@@ -32,37 +33,14 @@ impl Default for Arrays {
     }
 }
 
-/// An array as the archive holds it, in C order.
-#[derive(Debug)]
-struct Array {
-    shape: Vec<usize>,
-    element: Element,
-    raw: Vec<u8>,
-}
-
-/// The type of an array's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Element {
-    kind: Kind,
-    bytes: usize,
-    big_endian: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Unsigned,
-    Signed,
-    Float,
-}
-
 /// Decodes the archive.
 pub(super) fn decode(file: &str, raw: &[u8], arrays: &Arrays) -> Result<Decoded, DataError> {
     let mut archive = ZipArchive::new(Cursor::new(raw))
         .map_err(|error| DataError::malformed(file, format!("it is no NumPy archive ({error})")))?;
     let limit = raw.len().saturating_mul(MAX_RATIO);
-    let x = read(file, &mut archive, &arrays.x, limit)?;
-    let y = read(file, &mut archive, &arrays.y, limit)?;
-    let (Some((&rows, shape)), Some(&answers)) = (x.shape.split_first(), y.shape.first()) else {
+    let (x, y) = (unpack(file, &mut archive, &arrays.x, limit)?, unpack(file, &mut archive, &arrays.y, limit)?);
+    let (x, y) = (read(file, &arrays.x, &x)?, read(file, &arrays.y, &y)?);
+    let (Some((&rows, shape)), Some(&answers)) = (x.shape().split_first(), y.shape().first()) else {
         return Err(DataError::malformed(file, "an array has no dimensions where the first must count rows"));
     };
     if rows != answers {
@@ -71,13 +49,11 @@ pub(super) fn decode(file: &str, raw: &[u8], arrays: &Arrays) -> Result<Decoded,
     }
     let shape = if shape.is_empty() { vec![1] } else { shape.to_vec() };
     check_features(file, shape.iter().product(), arrays.features)?;
-    let is_bytes = x.element == Element { kind: Kind::Unsigned, bytes: 1, big_endian: false };
-    let values = if is_bytes {
-        Values::Codes { codes: x.raw, max: u8::MAX }
-    } else {
-        Values::Floats(x.numbers().map(|number| number as f32).collect())
+    let values = match x.bytes() {
+        Some(codes) => Values::Codes { codes: codes.to_vec(), max: u8::MAX },
+        None => Values::Floats(x.numbers().into_iter().map(|number| number as f32).collect()),
     };
-    let answers = if arrays.regression { y.targets() } else { y.labels(file, &arrays.y, arrays.classes)? };
+    let answers = if arrays.regression { targets(&y) } else { classes(file, &arrays.y, &y, arrays.classes)? };
     Decoded::new(file, shape, values, answers)
 }
 
@@ -93,8 +69,8 @@ pub(super) fn check_features(file: &str, found: usize, claimed: Option<usize>) -
     }
 }
 
-/// Reads one array, taking memory in proportion to `limit` at most.
-fn read(file: &str, archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> Result<Array, DataError> {
+/// The bytes of one array, `limit` at most.
+fn unpack(file: &str, archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> Result<Vec<u8>, DataError> {
     let bad = |problem: String| DataError::malformed(file, format!("array `{name}` {problem}"));
     let files = archive.file_names().filter_map(Result::ok);
     let mut names: Vec<String> = files.filter_map(|file| file.strip_suffix(".npy").map(str::to_owned)).collect();
@@ -103,121 +79,39 @@ fn read(file: &str, archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: 
         let problem = format!("there is no array `{name}`; it holds {}", names.join(", "));
         return Err(DataError::malformed_with(file, problem, "name the arrays by `x = ...` and `y = ...`"));
     }
-    let mut entry =
+    let entry =
         archive.by_name(&format!("{name}.npy")).map_err(|error| bad(format!("cannot be unpacked ({error})")))?;
-    let cut = |error: std::io::Error| bad(format!("breaks off or is garbled ({error})"));
-    let header = read_header(&mut entry).map_err(cut)?;
-    let (shape, element) = parse_header(&header).map_err(bad)?;
-    let bytes = shape.iter().try_fold(element.bytes, |product, &length| product.checked_mul(length));
-    let bytes = bytes
-        .filter(|&bytes| bytes <= limit)
-        .ok_or_else(|| bad(format!("claims the shape {shape:?}, more than the file can hold")))?;
-    let mut raw = Vec::with_capacity(bytes);
-    // One byte more than belongs there: reading to the very end is what checks the archive's checksum.
-    entry.take(bytes as u64 + 1).read_to_end(&mut raw).map_err(cut)?;
-    if raw.len() != bytes {
-        return Err(bad(format!("claims the shape {shape:?}, but other than {bytes} bytes follow")));
+    let mut raw = Vec::new();
+    // Reading to the very end is what checks the archive's checksum.
+    let read = entry.take(limit as u64 + 1).read_to_end(&mut raw);
+    read.map_err(|error| bad(format!("breaks off or is garbled ({error})")))?;
+    if raw.len() > limit {
+        return Err(bad("unpacks to more than the file can hold".to_owned()));
     }
-    Ok(Array { shape, element, raw })
+    Ok(raw)
 }
 
-/// The header's text (`NumPy` enhancement proposal 1: magic, version, length, a Python dictionary).
-fn read_header(entry: &mut impl Read) -> std::io::Result<String> {
-    let invalid = |problem: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, problem.to_owned());
-    let mut start = [0; 10];
-    entry.read_exact(&mut start)?;
-    if !start.starts_with(b"\x93NUMPY") {
-        return Err(invalid("it does not begin as an array does"));
+/// The array in `raw`, which must have its first index varying slowest.
+fn read<'a>(file: &str, name: &str, raw: &'a [u8]) -> Result<Array<'a>, DataError> {
+    let bad = |problem: String| DataError::malformed(file, format!("array `{name}`: {problem}"));
+    let array = Array::read(raw).map_err(bad)?;
+    if array.is_fortran() {
+        return Err(bad("it is in Fortran order; save `np.ascontiguousarray(...)` of it".to_owned()));
     }
-    let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
-    if start[6] > 1 {
-        let mut upper = [0; 2];
-        entry.read_exact(&mut upper)?;
-        length |= usize::from(u16::from_le_bytes(upper)) << 16;
-    }
-    if length > 1 << 16 {
-        return Err(invalid("its header is longer than any array of numbers needs"));
-    }
-    let mut text = vec![0; length];
-    entry.read_exact(&mut text)?;
-    String::from_utf8(text).map_err(|_| invalid("its header is no text"))
+    Ok(array)
 }
 
-/// Shape and element type, from a text such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
-fn parse_header(text: &str) -> Result<(Vec<usize>, Element), String> {
-    let field = |key: &str| {
-        let (_, rest) = text.split_once(&format!("'{key}':")).ok_or_else(|| format!("has no `{key}` in its header"))?;
-        Ok::<_, String>(rest.trim_start())
-    };
-    if !field("fortran_order")?.starts_with("False") {
-        return Err("is in Fortran order; save `np.ascontiguousarray(...)` of it".to_owned());
-    }
-    let descr = field("descr")?.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(descr, _)| descr);
-    let element = descr.and_then(parse_element).ok_or_else(|| {
-        format!("has elements of type {}; save whole numbers or floats", descr.unwrap_or("object or record"))
-    })?;
-    let shape = field("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(shape, _)| shape);
-    let lengths = shape.unwrap_or("?").split(',').map(str::trim).filter(|length| !length.is_empty());
-    let shape = lengths.map(str::parse).collect::<Result<_, _>>().map_err(|_| "has a garbled shape".to_owned())?;
-    Ok((shape, element))
+fn targets(y: &Array<'_>) -> Answers {
+    let width = y.shape()[1..].iter().product();
+    Answers::Targets { values: y.numbers().into_iter().map(|number| number as f32).collect(), width }
 }
 
-fn parse_element(descr: &str) -> Option<Element> {
-    let (order, rest) = descr.split_at_checked(1)?;
-    let (kind, bytes) = rest.split_at_checked(1)?;
-    let bytes: usize = bytes.parse().ok()?;
-    let (kind, sizes): (Kind, &[usize]) = match kind {
-        "u" => (Kind::Unsigned, &[1, 2, 4, 8]),
-        "b" => (Kind::Unsigned, &[1]),
-        "i" => (Kind::Signed, &[1, 2, 4, 8]),
-        "f" => (Kind::Float, &[4, 8]),
-        _ => return None,
-    };
-    let known = matches!(order, "<" | ">" | "|" | "=") && sizes.contains(&bytes);
-    known.then_some(Element { kind, bytes, big_endian: order == ">" && bytes > 1 })
-}
-
-impl Element {
-    /// The value of `raw`, its bytes in file order.
-    fn number(self, raw: &[u8]) -> f64 {
-        let mut bits = 0_u64;
-        for i in 0..raw.len() {
-            let place = if self.big_endian { raw.len() - 1 - i } else { i };
-            bits |= u64::from(raw[i]) << (8 * place);
-        }
-        match (self.kind, raw.len()) {
-            (Kind::Float, 4) => f64::from(f32::from_bits(bits as u32)),
-            (Kind::Float, _) => f64::from_bits(bits),
-            (Kind::Unsigned, _) => bits as f64,
-            (Kind::Signed, bytes) => {
-                let unused = 64 - 8 * bytes as u32;
-                (((bits << unused) as i64) >> unused) as f64
-            }
-        }
+fn classes(file: &str, name: &str, y: &Array<'_>, classes: Option<usize>) -> Result<Answers, DataError> {
+    if y.is_float() || y.shape().len() != 1 {
+        let problem = format!("array `{name}` of shape {:?} is no list of whole numbers", y.shape());
+        return Err(DataError::malformed_with(file, problem, "save labels as integers, or write `regression = true`"));
     }
-}
-
-impl Array {
-    fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
-        self.raw.chunks_exact(self.element.bytes).map(|raw| self.element.number(raw))
-    }
-
-    fn targets(&self) -> Answers {
-        let width = self.shape[1..].iter().product();
-        Answers::Targets { values: self.numbers().map(|number| number as f32).collect(), width }
-    }
-
-    fn labels(&self, file: &str, name: &str, classes: Option<usize>) -> Result<Answers, DataError> {
-        if self.element.kind == Kind::Float || self.shape.len() != 1 {
-            let problem = format!("array `{name}` of shape {:?} is no list of whole numbers", self.shape);
-            return Err(DataError::malformed_with(
-                file,
-                problem,
-                "save labels as integers, or write `regression = true`",
-            ));
-        }
-        labels(file, self.numbers().map(|number| number as i64), classes)
-    }
+    labels(file, y.numbers().into_iter().map(|number| number as i64), classes)
 }
 
 /// Labels from whole numbers.

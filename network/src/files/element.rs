@@ -57,6 +57,35 @@ impl Element {
             .ok_or_else(|| Fault::malformed(format!("it claims the shape {shape:?}, more than the file can hold")))
     }
 
+    /// The numbers of `raw` in double precision.
+    pub(super) fn decode_wide(self, raw: &[u8], endian: Endian) -> Vec<f64> {
+        macro_rules! each {
+            ($type:ty, $convert:expr) => {{
+                const SIZE: usize = size_of::<$type>();
+                let bytes = raw.as_chunks::<SIZE>().0.iter();
+                match endian {
+                    Endian::Little => bytes.map(|&bytes| $convert(<$type>::from_le_bytes(bytes))).collect(),
+                    Endian::Big => bytes.map(|&bytes| $convert(<$type>::from_be_bytes(bytes))).collect(),
+                }
+            }};
+        }
+        match self {
+            Self::F64 => each!(f64, |number: f64| number),
+            Self::F32 => each!(f32, f64::from),
+            Self::F16 => each!(f16, f16::to_f64),
+            Self::Bf16 => each!(bf16, bf16::to_f64),
+            Self::I64 => each!(i64, |number| number as f64),
+            Self::I32 => each!(i32, f64::from),
+            Self::I16 => each!(i16, f64::from),
+            Self::I8 => each!(i8, f64::from),
+            Self::U64 => each!(u64, |number| number as f64),
+            Self::U32 => each!(u32, f64::from),
+            Self::U16 => each!(u16, f64::from),
+            Self::U8 => raw.iter().map(|&number| f64::from(number)).collect(),
+            Self::Bool => raw.iter().map(|&byte| f64::from(u8::from(byte != 0))).collect(),
+        }
+    }
+
     /// The numbers of `raw`.
     pub(super) fn decode(self, raw: &[u8], endian: Endian) -> Result<Vec<f32>, Fault> {
         macro_rules! each {

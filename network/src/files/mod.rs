@@ -14,7 +14,7 @@ mod keras;
 mod layout;
 mod mismatch;
 mod names;
-mod npy;
+pub mod npy;
 mod npz;
 mod onnx;
 pub mod parity;

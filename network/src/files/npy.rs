@@ -1,7 +1,67 @@
-//! The header of a `NumPy` array (`NumPy` enhancement proposal 1), read without trusting it.
+//! `NumPy` arrays (`NumPy` enhancement proposal 1), read without trusting their headers.
 
 use super::element::{Element, Endian};
 use super::error::Fault;
+
+/// An array of numbers in a file's bytes.
+#[derive(Debug)]
+pub struct Array<'a> {
+    header: Header,
+    raw: &'a [u8],
+}
+
+impl<'a> Array<'a> {
+    /// The array that `raw`, the whole of an `.npy` file, holds.
+    ///
+    /// # Errors
+    /// Where it is damaged, or holds something else than numbers; the text names the problem and ends in a fix.
+    pub fn read(raw: &'a [u8]) -> Result<Self, String> {
+        let array = || {
+            let (header, raw) = split(raw)?;
+            let (shape, found) = (&header.shape, raw.len());
+            if header.element.bytes(shape, usize::MAX)? != found {
+                let problem = format!("it claims the shape {shape:?}, but {found} bytes follow");
+                return Err(Fault::malformed(problem));
+            }
+            Ok(Self { header, raw })
+        };
+        array().map_err(|fault| match fault {
+            Fault::Unsupported(problem, fix) => format!("{problem}; {fix}"),
+            Fault::Malformed(problem) => format!("{problem}; save it again"),
+            Fault::Graph(problems) => problems.join("; "),
+        })
+    }
+
+    /// Its extents, the first one varying slowest.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.header.shape
+    }
+
+    /// Whether its bytes have the first index varying fastest.
+    #[must_use]
+    pub const fn is_fortran(&self) -> bool {
+        self.header.fortran
+    }
+
+    /// Its elements where they are unsigned bytes, in the order of the file.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&'a [u8]> {
+        (self.header.element == Element::U8).then_some(self.raw)
+    }
+
+    /// Whether its elements are floating-point numbers.
+    #[must_use]
+    pub const fn is_float(&self) -> bool {
+        matches!(self.header.element, Element::F64 | Element::F32 | Element::F16 | Element::Bf16)
+    }
+
+    /// Its numbers in the order of the file; whole numbers beyond 2^53 are rounded.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<f64> {
+        self.header.element.decode_wide(self.raw, self.header.endian)
+    }
+}
 
 /// What an array's header says.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +122,7 @@ fn element(descr: &str) -> Option<(Element, Endian)> {
     let (order, kind) = descr.split_at_checked(1)?;
     let endian = match order {
         "<" | "|" => Endian::Little,
+        "=" => Endian::NATIVE,
         ">" => Endian::Big,
         _ => return None,
     };
@@ -110,6 +171,18 @@ mod tests {
         assert_eq!(parse("{'shape': (7,), 'fortran_order': False, 'descr': '|b1'}").expect("well formed").shape, [7]);
         assert!(parse("{'descr': '|O', 'fortran_order': False, 'shape': (2,), }").is_err());
         assert!(parse("{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }").is_err());
+    }
+
+    #[test]
+    fn whole_numbers_keep_all_their_digits() {
+        // np.save of np.array([16777217, -3], ">i8").
+        let mut raw = b"\x93NUMPY\x01\x00\x39\x00".to_vec();
+        raw.extend(b"{'descr': '>i8', 'fortran_order': False, 'shape': (2,), }");
+        raw.extend([16_777_217_i64, -3].iter().flat_map(|number| number.to_be_bytes()));
+        let array = Array::read(&raw).expect("well formed");
+        assert_eq!((array.numbers(), array.is_float(), array.bytes()), (vec![16_777_217.0, -3.0], false, None));
+        let error = Array::read(&raw[..raw.len() - 1]).expect_err("cut");
+        assert!(error.contains("shape [2], but 15 bytes follow"), "{error}");
     }
 
     #[test]
