@@ -7,6 +7,7 @@ mod figure;
 mod graph;
 mod inject;
 mod new;
+mod parity;
 mod plan;
 mod run;
 mod stages;
