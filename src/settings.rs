@@ -1,9 +1,10 @@
-//! What the program takes from its surroundings: the one place where the environment is read.
+//! What the program takes from its surroundings: the one place where the environment is read, but for the kernels' instructions.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `DURESS_CACHE` | folder of the cache; `--cache` wins |
 //! | `DURESS_DATA` | folders that hold data sets, separated like `PATH`; `--data` wins |
+//! | `DURESS_INSTRUCTIONS` | `portable` or `avx2`: no wider instructions than these, for tests; read by the kernels |
 //! | `NO_COLOR` | no colours if set to anything; `--color` wins |
 //! | `XDG_CACHE_HOME`, `XDG_DATA_HOME`, `HOME`, `LOCALAPPDATA` | where the platform keeps such folders |
 

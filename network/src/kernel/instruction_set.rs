@@ -1,5 +1,7 @@
 //! Which instructions a kernel may use, found out at run time.
 
+use std::sync::OnceLock;
+
 use super::simd::{Portable, Simd};
 
 /// The widest instruction set that kernels exist for and this processor has; narrower ones can be asked for.
@@ -33,9 +35,16 @@ impl InstructionSet {
         Self::available()[0]
     }
 
-    /// All that this processor has, best first.
+    /// All that this processor has, best first, without those that `DURESS_INSTRUCTIONS` (`portable` or `avx2`) leaves out:
+    /// tests of narrow sets on wide processors. Results do not depend on it.
     #[must_use]
     pub fn available() -> Vec<Self> {
+        let widest = widest();
+        Self::present().into_iter().filter(|set| set.rank() <= widest).collect()
+    }
+
+    /// All that this processor has, best first.
+    fn present() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
@@ -59,6 +68,17 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             Choice::Avx2 => "AVX2",
             Choice::Portable => "portable",
+        }
+    }
+
+    /// Its place among the sets, the narrowest being 0.
+    const fn rank(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512 => 2,
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2 => 1,
+            Choice::Portable => 0,
         }
     }
 
@@ -96,6 +116,17 @@ impl InstructionSet {
             Choice::Portable => work.run::<Portable>(),
         }
     }
+}
+
+/// The rank of the widest set that the environment lets kernels have.
+fn widest() -> usize {
+    static WIDEST: OnceLock<usize> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "the kernels' own door: it is read before any study is")]
+    *WIDEST.get_or_init(|| match std::env::var("DURESS_INSTRUCTIONS").as_deref() {
+        Ok("portable") => 0,
+        Ok("avx2") => 1,
+        _ => usize::MAX,
+    })
 }
 
 #[cfg(target_arch = "x86_64")]
