@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duress_engine::input::{ArtifactType, Input};
 use duress_engine::run::RunContext;
 use duress_engine::spec::Fault;
-use duress_engine::stage::{Column, Fact, InferContext, StageError};
+use duress_engine::stage::{Column, Fact, InferContext, InputFacts, StageError};
 
 use crate::nn::weights_table::weights_from_table;
 use crate::nn::{self, Mlp, MlpWeights, Network};
@@ -33,6 +33,12 @@ artifact_types! {
     Split: ["split"];
     /// Measured output errors under crashes.
     CrashErrors: ["crash-errors"];
+}
+
+/// Rows and features of the data that `slot` holds, as far as the plan knows them; else `rows` of 1 000 features.
+pub(crate) fn rows_and_features(inputs: &InputFacts, slot: usize, rows: usize) -> (usize, usize) {
+    let data = inputs.slot(slot).and_then(|fact| fact.detail::<DataFact>());
+    data.map_or((rows, 1_000), |data| (data.rows.unwrap_or(rows), data.features.unwrap_or(1_000)))
 }
 
 /// What is known of a data set or a split without reading it.

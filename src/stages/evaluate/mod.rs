@@ -14,7 +14,7 @@ use duress_engine::spec::{Count, Fault, FromSpec, nearest};
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 use duress_network::executor::{Executor, ExecutorError, Options};
 
-use super::artifact::{self, DataFact, Split, Weights};
+use super::artifact::{self, DataFact, Split, Weights, rows_and_features};
 use super::examples::examples;
 use crate::nn::gradient::softmax_in_place;
 use crate::nn::weights_table::weights_from_table;
@@ -79,9 +79,7 @@ impl Stage for Evaluate {
     }
 
     fn memory(&self, inputs: &InputFacts) -> u64 {
-        let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
-        let (rows, features) =
-            data.map_or((10_000, 1_000), |d| (d.rows.unwrap_or(10_000), d.features.unwrap_or(1_000)));
+        let (rows, features) = rows_and_features(inputs, self.data.slot, 10_000);
         (rows * (features * 8 + 400 * self.weights.slots.len())) as u64 + (16 << 20)
     }
 

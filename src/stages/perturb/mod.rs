@@ -13,7 +13,7 @@ use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stag
 pub(crate) use config::AttackKeys;
 pub use config::{AttackTable, Method, Perturb, Target};
 
-use super::artifact::{self, DataFact};
+use super::artifact::{self, DataFact, rows_and_features};
 use super::examples::examples;
 use crate::nn::attack::{Samples, Sweep, sweep};
 use crate::nn::{Classifier, Examples, Mask};
@@ -56,9 +56,7 @@ impl Stage for Perturb {
     }
 
     fn memory(&self, inputs: &InputFacts) -> u64 {
-        let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
-        let (rows, features) =
-            data.map_or((10_000, 1_000), |d| (d.rows.unwrap_or(10_000), d.features.unwrap_or(1_000)));
+        let (rows, features) = rows_and_features(inputs, self.data.slot, 10_000);
         // The samples, the perturbed ones, their box and gradients, in single precision; and the table rows.
         (rows * (features * 4 * 6 + 200 * self.attack.sizes().len())) as u64 + (16 << 20)
     }

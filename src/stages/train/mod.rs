@@ -15,7 +15,7 @@ pub use config::{EarlyStopping, Loss, Train};
 pub use disturb::{Adversarial, Augment, BitErrors, Word};
 pub use optimizer::{Adam, AdamW, Cosine, Form, Optimizer, RmsProp, Schedule, Sgd, StepSchedule};
 
-use super::artifact::{self, DataFact};
+use super::artifact::{self, DataFact, rows_and_features};
 use super::examples::dataset;
 use crate::nn::attack::{Samples, perturb};
 use crate::nn::train::{Augment as Augmentation, CleanBatch, CurvePoint, Trained, Training};
@@ -52,8 +52,7 @@ impl Stage for Train {
 
     fn memory(&self, inputs: &InputFacts) -> u64 {
         let data = inputs.slot(self.data.slot).and_then(|fact| fact.detail::<DataFact>());
-        let (rows, features) =
-            data.map_or((60_000, 1_000), |d| (d.rows.unwrap_or(60_000), d.features.unwrap_or(1_000)));
+        let (rows, features) = rows_and_features(inputs, self.data.slot, 60_000);
         let shape = data.and_then(|d| d.shape.as_deref()).unwrap_or_default();
         let network =
             self.model.network(&self.model.input(features, shape), data.and_then(|d| d.classes).unwrap_or(10));
