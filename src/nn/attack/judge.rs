@@ -2,7 +2,7 @@
 
 use super::perturb::{classes, perturb};
 use super::region::distance;
-use super::{Attack, AttackError, Method, Samples};
+use super::{Attack, AttackError, Norm, Samples};
 use crate::nn::classifier::Classifier;
 use crate::nn::executor::argmax;
 use crate::nn::gradient::cross_entropy;
@@ -40,7 +40,22 @@ pub fn attack(
     eps: f64,
     warm: Option<&[f32]>,
 ) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
-    let x = perturb(classifier, samples, attack, eps, warm)?;
+    attack_from(classifier, classifier, samples, attack, eps, warm)
+}
+
+/// Perturbs the samples against `surrogate` and measures what that does to `classifier`: a transferred attack.
+///
+/// # Errors
+/// As [`attack`].
+pub fn attack_from(
+    surrogate: &Classifier,
+    classifier: &Classifier,
+    samples: &Samples<'_>,
+    attack: &Attack,
+    eps: f64,
+    warm: Option<&[f32]>,
+) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
+    let x = perturb(surrogate, samples, attack, eps, warm)?;
     audit(samples, attack, eps, &x)?;
     let rows = samples.ids.len();
     let outputs = classifier.outputs();
@@ -69,14 +84,15 @@ pub fn attack(
 /// Measures every perturbation against what it may be: its norm, and the range of the data.
 fn audit(samples: &Samples<'_>, attack: &Attack, eps: f64, x: &[f32]) -> Result<(), AttackError> {
     let features = samples.x.len() / samples.ids.len().max(1);
-    let bounded = eps <= 0.0 || !matches!(attack.method, Method::Gaussian);
+    // Without perturbation the infinity norm tells whether there is none.
+    let norm = if eps <= 0.0 { Norm::Linf } else { attack.method.norm() };
     let (lo, hi) = attack.clip.unwrap_or((f32::MIN, f32::MAX));
     for ((clean, moved), id) in
         samples.x.chunks_exact(features.max(1)).zip(x.chunks_exact(features.max(1))).zip(samples.ids)
     {
-        let (linf, _) = distance(clean, moved);
-        if bounded && linf > eps {
-            return Err(AttackError::Audit { id: *id, measured: linf, allowed: eps });
+        let measured = norm.of(clean, moved);
+        if norm != Norm::None && measured > eps {
+            return Err(AttackError::Audit { id: *id, measured, allowed: eps });
         }
         if let Some(v) = moved.iter().find(|v| !(lo..=hi).contains(*v)) {
             let allowed = if *v < lo { lo } else { hi };

@@ -1,4 +1,4 @@
-//! Perturbed inputs: gradient attacks within a box around each sample, and noise of the same size as their null hypothesis.
+//! Perturbed inputs: attacks within a ball around each sample, and noise of the same size as their null hypothesis.
 //!
 //! Epsilon is in the units of the data as the network is given them. Every perturbation is measured again after it was made
 //! ([`attack`]): a point outside its ball or outside the data range is an error, never a result.
@@ -9,28 +9,77 @@
 use duress_network::executor::ExecutorError;
 use duress_network::training::TrainingError;
 
+mod apgd;
+mod direction;
 mod judge;
+mod loss;
+mod minimal;
 mod perturb;
+mod pixel;
 mod region;
+mod square;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use judge::{Attacked, attack};
+pub use apgd::{Apgd, Goal};
+pub use judge::{Attacked, attack, attack_from};
+pub use loss::Loss;
+pub use minimal::Minimal;
 pub use perturb::perturb;
-pub use sweep::{Sweep, SweepOptions, SweepSample, sweep};
+pub use pixel::Evolution;
+pub use square::Square;
+pub use sweep::{Sweep, SweepOptions, SweepSample, sweep, sweep_from};
 
 /// How inputs are perturbed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
     /// One step of size epsilon along the sign of the gradient (Goodfellow, Shlens and Szegedy 2015).
     Fgsm,
-    /// Projected gradient ascent in the infinity norm (Madry et al. 2018); the last iterate counts.
+    /// Projected gradient ascent (Madry et al. 2018); the last iterate counts.
     Pgd(Pgd),
+    /// Auto-PGD (Croce and Hein 2020); every iterate counts.
+    Apgd(Apgd),
+    /// `DeepFool` (Moosavi-Dezfooli, Fawzi and Frossard 2016): a small perturbation, which counts where it is within epsilon.
+    DeepFool(Minimal),
+    /// The fast minimum-norm attack (Pintor et al. 2021), likewise.
+    Fmn(Minimal),
+    /// Square (Andriushchenko et al. 2020): random search by outputs alone, in the infinity norm.
+    Square(Square),
+    /// One pixel (Su, Vargas and Sakurai 2019), changed by epsilon at most, found by differential evolution on outputs alone.
+    OnePixel(Evolution),
     /// Independent normal noise of standard deviation epsilon, cut to the data range; its infinity norm is not bounded by epsilon.
     Gaussian,
     /// Independent noise, uniform between minus and plus epsilon.
     Uniform,
+}
+
+/// How a perturbation is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Norm {
+    /// The largest change of a feature.
+    #[default]
+    Linf,
+    /// The Euclidean norm of the change.
+    L2,
+    /// The sum of the changes, without sign.
+    L1,
+    /// Not at all: nothing but the range of the data bounds it.
+    None,
+}
+
+impl Method {
+    /// The norm that epsilon bounds.
+    #[must_use]
+    pub fn norm(&self) -> Norm {
+        match self {
+            Self::Pgd(pgd) => pgd.norm,
+            Self::Apgd(apgd) => apgd.norm,
+            Self::DeepFool(minimal) | Self::Fmn(minimal) => minimal.norm,
+            Self::Gaussian => Norm::None,
+            Self::Fgsm | Self::Square(_) | Self::OnePixel(_) | Self::Uniform => Norm::Linf,
+        }
+    }
 }
 
 /// Settings of [`Method::Pgd`].
@@ -44,9 +93,13 @@ pub struct Pgd {
     pub random_start: bool,
     /// Independent attempts; the first that succeeds is kept, else the one of largest loss. At least 1.
     pub restarts: usize,
+    /// The ball.
+    pub norm: Norm,
+    /// What is driven up.
+    pub loss: Loss,
 }
 
-/// Length of a step in the infinity norm.
+/// Length of a step in the norm of the ball.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
     /// In the units of the data.
@@ -95,9 +148,9 @@ impl Attack {
     #[must_use]
     pub fn is_random(&self) -> bool {
         match self.method {
-            Method::Fgsm => false,
+            Method::Fgsm | Method::DeepFool(_) | Method::Fmn(_) => false,
             Method::Pgd(pgd) => pgd.random_start,
-            Method::Gaussian | Method::Uniform => true,
+            Method::Apgd(_) | Method::Square(_) | Method::OnePixel(_) | Method::Gaussian | Method::Uniform => true,
         }
     }
 }
@@ -192,5 +245,7 @@ pub enum AttackError {
     },
 }
 
+#[cfg(test)]
+mod analytic;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,16 @@
 //! The perturbations themselves; see [`super::Method`].
 
+use std::cell::RefCell;
+
+use super::apgd::{self, Apgd};
+use super::direction::{Direction, random_start};
+use super::minimal::{self, Minimal};
+use super::pixel::{self, Evolution};
 use super::region::Region;
-use super::{Attack, AttackError, AttackedClass, Method, Pgd, Samples, Step};
+use super::square::{self, Square};
+use super::{Attack, AttackError, AttackedClass, Loss, Method, Norm, Pgd, Samples, Step};
 use crate::nn::classifier::Classifier;
 use crate::nn::executor::{argmax, predict};
-use crate::nn::gradient::{cross_entropy, cross_entropy_gradient};
 use crate::nn::random::Stream;
 
 /// The samples, perturbed against the current weights: what adversarial training trains on. Row for row as `samples.x`.
@@ -25,13 +31,20 @@ pub fn perturb(
         return Err(AttackError::Start { got: start.len(), want: samples.x.len() });
     }
     let region = Region::new(samples, attack, eps)?;
-    if eps <= 0.0 {
+    if eps <= 0.0 || samples.labels.is_empty() {
         return Ok(samples.x.to_vec());
     }
-    let run = Run { classifier, samples, attack, eps, region };
+    let noise = matches!(attack.method, Method::Gaussian | Method::Uniform);
+    let classes = if noise { Vec::new() } else { classes(classifier, samples, attack.class)? };
+    let run = Run { classifier, samples, attack, eps, region, classes };
     match attack.method {
         Method::Fgsm => run.fgsm(),
         Method::Pgd(pgd) => run.pgd(pgd, warm),
+        Method::Apgd(apgd) => apgd::run(&run, apgd),
+        Method::DeepFool(minimal) => minimal::deepfool(&run, minimal),
+        Method::Fmn(minimal) => minimal::fmn(&run, minimal),
+        Method::Square(square) => square::run(&run, square),
+        Method::OnePixel(evolution) => pixel::run(&run, evolution),
         Method::Gaussian => Ok(run.noise(Stream::normal)),
         Method::Uniform => Ok(run.noise(|random| 2.0 * random.uniform_f64() - 1.0)),
     }
@@ -49,59 +62,134 @@ pub(super) fn classes(
     })
 }
 
-struct Run<'a> {
-    classifier: &'a Classifier,
-    samples: &'a Samples<'a>,
-    attack: &'a Attack,
-    eps: f64,
-    region: Region,
+/// An attack under way.
+pub(super) struct Run<'a> {
+    pub(super) classifier: &'a Classifier,
+    pub(super) samples: &'a Samples<'a>,
+    pub(super) attack: &'a Attack,
+    pub(super) eps: f64,
+    pub(super) region: Region,
+    /// The class that each sample is driven away from; none for noise.
+    pub(super) classes: Vec<u32>,
+}
+
+/// What an attack has found so far.
+pub(super) struct Attempt {
+    /// The rows that are not fooled yet.
+    pub(super) open: Vec<usize>,
+    /// The best point of each row: one that fools, else the one of largest margin.
+    pub(super) best: Vec<f32>,
+    margin: Vec<f32>,
+}
+
+impl Attempt {
+    /// Takes notice of points of the rows `rows`, and of their outputs.
+    pub(super) fn note(&mut self, run: &Run<'_>, rows: &[usize], x: &[f32], logits: &[f32]) {
+        let n = run.features();
+        let points = x.chunks_exact(n).zip(logits.chunks_exact(run.outputs()));
+        for (&r, (x, logits)) in rows.iter().zip(points) {
+            let margin = Loss::Margin.value(logits, run.classes[r] as usize);
+            // The first point that fools is kept.
+            if self.margin[r] <= 0.0 && margin > self.margin[r] {
+                self.margin[r] = margin;
+                self.best[r * n..(r + 1) * n].copy_from_slice(x);
+            }
+        }
+    }
+
+    /// Leaves out the rows that were fooled.
+    pub(super) fn close(&mut self) {
+        let margin = &self.margin;
+        self.open.retain(|r| margin[*r] <= 0.0);
+    }
 }
 
 impl Run<'_> {
+    /// Features of a sample.
+    pub(super) fn features(&self) -> usize {
+        self.classifier.inputs()
+    }
+
+    /// Outputs of the network.
+    pub(super) fn outputs(&self) -> usize {
+        self.classifier.outputs()
+    }
+
+    /// The state before anything was tried: rows that are fooled already are not open.
+    pub(super) fn attempt(&self) -> Result<Attempt, AttackError> {
+        let rows: Vec<usize> = (0..self.classes.len()).collect();
+        let margin = vec![f32::NEG_INFINITY; rows.len()];
+        let mut attempt = Attempt { open: rows.clone(), best: self.samples.x.to_vec(), margin };
+        let logits = self.classifier.logits(self.samples.x, rows.len())?;
+        attempt.note(self, &rows, self.samples.x, &logits);
+        attempt.close();
+        Ok(attempt)
+    }
+
+    /// The outputs of `rows` points, and the gradient of a scalar of each; `slope` is that of its outputs.
+    pub(super) fn forward_backward(
+        &self,
+        x: &[f32],
+        rows: usize,
+        slope: impl Fn(usize, &[f32], &mut [f32]),
+    ) -> Result<(Vec<f32>, Vec<f32>), AttackError> {
+        let outputs = self.outputs();
+        let seen = RefCell::new(vec![0.0; rows * outputs]);
+        let gradient = self.classifier.input_gradient(x, rows, |row, logits, out| {
+            seen.borrow_mut()[row * outputs..(row + 1) * outputs].copy_from_slice(logits);
+            slope(row, logits, out);
+        })?;
+        Ok((seen.into_inner(), gradient))
+    }
+
     fn fgsm(&self) -> Result<Vec<f32>, AttackError> {
-        let classes = classes(self.classifier, self.samples, self.attack.class)?;
         let mut x = self.samples.x.to_vec();
         // One float more than epsilon: the region, which is exact, says where that ends.
-        self.ascend(&mut x, &classes, (self.eps as f32).next_up(), &self.region)?;
+        let step = f64::from((self.eps as f32).next_up());
+        self.ascend(&mut x, &self.classes, (step, Norm::Linf, Loss::CrossEntropy), &self.region)?;
         Ok(x)
     }
 
-    /// One step of `length` along the sign of the gradient of the cross-entropy, then back into the region.
-    fn ascend(&self, x: &mut [f32], classes: &[u32], length: f32, region: &Region) -> Result<(), AttackError> {
+    /// One step along the gradient of the loss, then back into the region.
+    fn ascend(
+        &self,
+        x: &mut [f32],
+        classes: &[u32],
+        (length, norm, loss): (f64, Norm, Loss),
+        region: &Region,
+    ) -> Result<(), AttackError> {
         let gradient = self.classifier.input_gradient(x, classes.len(), |row, logits, out| {
-            cross_entropy_gradient(logits, classes[row] as usize, out);
+            loss.gradient(logits, classes[row] as usize, out);
         })?;
-        for (v, g) in x.iter_mut().zip(gradient) {
-            // The sign of 0 is 0, and NaN points nowhere; -0 changes nothing that it is added to.
-            let down = if g < 0.0 { -length } else { -0.0 };
-            *v += if g > 0.0 { length } else { down };
+        let n = self.features();
+        for (x, gradient) in x.chunks_exact_mut(n).zip(gradient.chunks_exact(n)) {
+            Direction::of(norm).step(x, gradient, length);
         }
         region.project(x);
         Ok(())
     }
 
     fn pgd(&self, pgd: Pgd, warm: Option<&[f32]>) -> Result<Vec<f32>, AttackError> {
-        let features = self.classifier.inputs();
-        let classes = classes(self.classifier, self.samples, self.attack.class)?;
+        let features = self.features();
         let mut best = self.samples.x.to_vec();
-        let mut best_loss = vec![f32::NEG_INFINITY; classes.len()];
-        let mut open: Vec<usize> = (0..classes.len()).collect();
+        let mut best_loss = vec![f32::NEG_INFINITY; self.classes.len()];
+        let mut open: Vec<usize> = (0..self.classes.len()).collect();
         for restart in 0..pgd.restarts {
-            let class: Vec<u32> = open.iter().map(|r| classes[*r]).collect();
-            let region = self.region.select(&open, features);
+            let class: Vec<u32> = open.iter().map(|r| self.classes[*r]).collect();
+            let region = self.region.select(&open);
             let mut x = self.start(&open, restart, pgd, warm);
             region.project(&mut x);
             for _ in 0..pgd.steps {
-                self.ascend(&mut x, &class, pgd.step.at(self.eps) as f32, &region)?;
+                self.ascend(&mut x, &class, (pgd.step.at(self.eps), pgd.norm, pgd.loss), &region)?;
             }
             if pgd.restarts == 1 {
                 return Ok(x);
             }
             let logits = self.classifier.logits(&x, open.len())?;
-            let ends = x.chunks_exact(features).zip(logits.chunks_exact(self.classifier.outputs()));
+            let ends = x.chunks_exact(features).zip(logits.chunks_exact(self.outputs()));
             let mut still_open = Vec::new();
             for ((&r, class), (x, logits)) in open.iter().zip(class).zip(ends) {
-                let loss = cross_entropy(logits, class as usize);
+                let loss = pgd.loss.value(logits, class as usize);
                 let fooled = argmax(logits) != class as usize;
                 if fooled || restart == 0 || loss > best_loss[r] {
                     best[r * features..(r + 1) * features].copy_from_slice(x);
@@ -121,24 +209,13 @@ impl Run<'_> {
 
     /// Where attempt `restart` on the rows `rows` starts.
     fn start(&self, rows: &[usize], restart: usize, pgd: Pgd, warm: Option<&[f32]>) -> Vec<f32> {
-        let features = self.classifier.inputs();
-        let row = |from: &[f32], r: usize| from[r * features..(r + 1) * features].to_vec();
-        if let (0, Some(warm)) = (restart, warm) {
-            return rows.iter().flat_map(|r| row(warm, *r)).collect();
+        let n = self.features();
+        let row = |from: &[f32], r: usize| from[r * n..(r + 1) * n].to_vec();
+        match warm {
+            Some(warm) if restart == 0 => rows.iter().flat_map(|r| row(warm, *r)).collect(),
+            _ if pgd.random_start => random_start(self, rows, restart as u64, pgd.norm),
+            _ => rows.iter().flat_map(|r| row(self.samples.x, *r)).collect(),
         }
-        let clean = |r: &usize| row(self.samples.x, *r);
-        if !pgd.random_start {
-            return rows.iter().flat_map(clean).collect();
-        }
-        let moved = |r: &usize| {
-            let mut random = self.stream("attack-start", *r, restart);
-            let mut x = clean(r);
-            for v in &mut x {
-                *v = (f64::from(*v) + self.eps * (2.0 * random.uniform_f64() - 1.0)) as f32;
-            }
-            x
-        };
-        rows.iter().flat_map(moved).collect()
     }
 
     /// Adds epsilon times `draw` to every value.
@@ -154,7 +231,8 @@ impl Run<'_> {
         x
     }
 
-    fn stream(&self, purpose: &str, row: usize, restart: usize) -> Stream {
+    /// The random numbers of a row for one purpose, by number of the attempt.
+    pub(super) fn stream(&self, purpose: &str, row: usize, restart: usize) -> Stream {
         Stream::new(self.attack.seed, purpose, &[self.samples.ids[row], self.samples.draw, restart as u64])
     }
 }
@@ -172,8 +250,16 @@ fn check(classifier: &Classifier, samples: &Samples<'_>, attack: &Attack, eps: f
         return Err(AttackError::Epsilon(eps));
     }
     match attack.method {
-        Method::Pgd(Pgd { restarts: 0, .. }) => Err(AttackError::Option("no restarts")),
-        Method::Pgd(Pgd { steps: 0, .. }) => Err(AttackError::Option("no steps")),
+        Method::Pgd(Pgd { restarts: 0, .. }) | Method::Apgd(Apgd { restarts: 0, .. }) => {
+            Err(AttackError::Option("no restarts"))
+        }
+        Method::Pgd(Pgd { steps: 0, .. })
+        | Method::Apgd(Apgd { steps: 0, .. })
+        | Method::DeepFool(Minimal { steps: 0, .. })
+        | Method::Fmn(Minimal { steps: 0, .. })
+        | Method::Square(Square { queries: 0, .. })
+        | Method::OnePixel(Evolution { steps: 0, .. }) => Err(AttackError::Option("no steps")),
+        Method::OnePixel(Evolution { population: 0..4, .. }) => Err(AttackError::Option("fewer than 4 candidates")),
         Method::Pgd(Pgd { step: Step::Absolute(step) | Step::Relative(step), .. })
             if !(step.is_finite() && step > 0.0) =>
         {

@@ -1,10 +1,15 @@
-//! Where a perturbed sample may be: a box around it, within the range of the data.
+//! Where a perturbed sample may be: a ball around it, within the range of the data.
 
-use super::{Attack, AttackError, Method, Samples};
+use super::{Attack, AttackError, Norm, Samples};
 
-/// For each value the interval that it may be moved in, exact in real arithmetic: no point inside is further than epsilon from
-/// its sample, however the sum was rounded.
+/// The balls of some samples, exact in real arithmetic: no point inside is further than epsilon from its sample, however the
+/// sums were rounded.
 pub(super) struct Region {
+    norm: Norm,
+    eps: f64,
+    features: usize,
+    center: Vec<f32>,
+    /// For each value the interval that it may be moved in.
     lo: Vec<f32>,
     hi: Vec<f32>,
 }
@@ -18,33 +23,116 @@ impl Region {
             let (id, feature) = (samples.ids[at / features], at % features);
             return Err(AttackError::OutsideRange { id, feature, value: samples.x[at], lo: lowest, hi: highest });
         }
-        let reach = if matches!(attack.method, Method::Gaussian) { f64::INFINITY } else { eps };
+        let norm = attack.method.norm();
+        // Every ball lies in the box of its radius.
+        let reach = if norm == Norm::None { f64::INFINITY } else { eps };
         Ok(Self {
+            norm,
+            eps,
+            features,
+            center: samples.x.to_vec(),
             lo: samples.x.iter().map(|x| lowest.max(round_up(f64::from(*x) - reach))).collect(),
             hi: samples.x.iter().map(|x| highest.min(round_down(f64::from(*x) + reach))).collect(),
         })
     }
 
-    /// Moves every value of `x` into its interval.
+    /// Moves every row of `x` into its ball: to the nearest point of the ball, then into the range.
     pub(super) fn project(&self, x: &mut [f32]) {
-        for ((v, lo), hi) in x.iter_mut().zip(&self.lo).zip(&self.hi) {
-            // Unlike `clamp`, which looks whether there is an interval, this is done on many values at once.
-            let raised = if *v < *lo { *lo } else { *v };
-            *v = if raised > *hi { *hi } else { raised };
+        if matches!(self.norm, Norm::Linf | Norm::None) {
+            return into_intervals(x, &self.lo, &self.hi);
+        }
+        let n = self.features.max(1);
+        for (row, x) in x.chunks_exact_mut(n).enumerate() {
+            let at = row * n..(row + 1) * n;
+            self.project_row(x, &self.center[at.clone()], (&self.lo[at.clone()], &self.hi[at]));
         }
     }
 
-    /// The region of the rows `rows` alone, each of `features` values.
-    pub(super) fn select(&self, rows: &[usize], features: usize) -> Self {
+    fn project_row(&self, x: &mut [f32], center: &[f32], (lo, hi): (&[f32], &[f32])) {
+        match self.norm {
+            Norm::Linf | Norm::None => {}
+            Norm::L2 => shrink(x, center, |d| {
+                let length = d.iter().map(|d| d * d).sum::<f64>().sqrt();
+                (length > self.eps).then(|| d.iter().map(|d| d * self.eps / length).collect())
+            }),
+            Norm::L1 => {
+                shrink(x, center, |d| {
+                    (d.iter().map(|d| d.abs()).sum::<f64>() > self.eps).then(|| onto_l1(d, self.eps))
+                });
+            }
+        }
+        // Towards the sample, which lies in its range itself: no norm grows.
+        into_intervals(x, lo, hi);
+        // What rounding to single precision added.
+        let mut share = 1.0 - 1e-7;
+        while self.norm.of(center, x) > self.eps {
+            for (v, c) in x.iter_mut().zip(center) {
+                *v = (f64::from(*c) + (f64::from(*v) - f64::from(*c)) * share) as f32;
+            }
+            share = share * share;
+            if share < 0.5 {
+                x.copy_from_slice(center);
+            }
+        }
+    }
+
+    /// The region of the rows `rows` alone.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        let n = self.features;
         let pick = |from: &[f32]| {
-            let mut picked = Vec::with_capacity(rows.len() * features);
+            let mut picked = Vec::with_capacity(rows.len() * n);
             for r in rows {
-                picked.extend_from_slice(&from[r * features..(r + 1) * features]);
+                picked.extend_from_slice(&from[r * n..(r + 1) * n]);
             }
             picked
         };
-        Self { lo: pick(&self.lo), hi: pick(&self.hi) }
+        let (center, lo, hi) = (pick(&self.center), pick(&self.lo), pick(&self.hi));
+        Self { norm: self.norm, eps: self.eps, features: n, center, lo, hi }
     }
+
+    /// The samples themselves.
+    pub(super) fn center(&self) -> &[f32] {
+        &self.center
+    }
+
+    /// The interval of value `at`.
+    pub(super) fn interval(&self, at: usize) -> (f32, f32) {
+        (self.lo[at], self.hi[at])
+    }
+}
+
+/// Moves every value into its interval.
+fn into_intervals(x: &mut [f32], lo: &[f32], hi: &[f32]) {
+    for ((v, lo), hi) in x.iter_mut().zip(lo).zip(hi) {
+        // Unlike `clamp`, which looks whether there is an interval, this is done on many values at once.
+        let raised = if *v < *lo { *lo } else { *v };
+        *v = if raised > *hi { *hi } else { raised };
+    }
+}
+
+/// Replaces what was added to `center` by what `shorter` makes of it, where that is something.
+fn shrink(x: &mut [f32], center: &[f32], shorter: impl Fn(&[f64]) -> Option<Vec<f64>>) {
+    let d: Vec<f64> = x.iter().zip(center).map(|(x, c)| f64::from(*x) - f64::from(*c)).collect();
+    if let Some(d) = shorter(&d) {
+        for ((x, c), d) in x.iter_mut().zip(center).zip(d) {
+            *x = (f64::from(*c) + d) as f32;
+        }
+    }
+}
+
+/// The nearest point of the ball of radius `eps` in the 1-norm (Duchi et al. 2008): every entry loses the same amount.
+fn onto_l1(d: &[f64], eps: f64) -> Vec<f64> {
+    let mut sizes: Vec<f64> = d.iter().map(|d| d.abs()).collect();
+    sizes.sort_by(|a, b| b.total_cmp(a));
+    let (mut sum, mut threshold) = (0.0, 0.0);
+    for (index, size) in sizes.iter().enumerate() {
+        sum += size;
+        let candidate = (sum - eps) / (index + 1) as f64;
+        if *size > candidate {
+            threshold = candidate;
+        }
+    }
+    d.iter().map(|d| d.signum() * (d.abs() - threshold).max(0.0)).collect()
 }
 
 /// The largest `f32` that is not above `v`.
@@ -60,13 +148,27 @@ fn round_up(v: f64) -> f32 {
 
 /// Infinity norm and Euclidean norm of the difference of two rows, in double precision.
 pub(super) fn distance(a: &[f32], b: &[f32]) -> (f64, f64) {
-    let differences = || a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b));
-    (differences().fold(0.0, |m, d| f64::max(m, d.abs())), differences().map(|d| d * d).sum::<f64>().sqrt())
+    (Norm::Linf.of(a, b), Norm::L2.of(a, b))
+}
+
+impl Norm {
+    /// The norm of the difference of two rows, in double precision; 0 of [`Norm::None`].
+    #[must_use]
+    pub fn of(self, a: &[f32], b: &[f32]) -> f64 {
+        let differences = || a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+        match self {
+            Self::Linf => differences().fold(0.0, f64::max),
+            Self::L2 => differences().map(|d| d * d).sum::<f64>().sqrt(),
+            Self::L1 => differences().sum(),
+            Self::None => 0.0,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::attack::{AttackedClass, Loss, Method, Pgd, Step};
 
     #[test]
     fn rounding_keeps_to_its_side() {
@@ -77,5 +179,23 @@ mod tests {
         assert_eq!(round_down(0.5).to_bits(), 0.5f32.to_bits());
         assert_eq!(round_up(0.5).to_bits(), 0.5f32.to_bits());
         assert!(f64::from(round_up(0.3)) - f64::from(round_down(0.3)) < 1e-7);
+    }
+
+    #[test]
+    fn projections_end_in_the_ball_and_are_nearest() {
+        // By hand: from (3, 1, 0) the nearest points of unit balls are (0.9487, 0.3162, 0) and (1, 0, 0).
+        let samples = Samples { x: &[0.0; 3], labels: &[0], ids: &[0], draw: 0 };
+        for (norm, wanted) in [(Norm::L2, [0.948_683, 0.316_228, 0.0]), (Norm::L1, [1.0, 0.0, 0.0])] {
+            let pgd =
+                Pgd { steps: 1, step: Step::Relative(1.0), random_start: false, restarts: 1, norm, loss: Loss::Margin };
+            let attack = Attack { method: Method::Pgd(pgd), class: AttackedClass::True, clip: None, seed: 0 };
+            let region = Region::new(&samples, &attack, 1.0).expect("sound");
+            let mut x = [3.0, 1.0, 0.0];
+            region.project(&mut x);
+            assert!(norm.of(&[0.0; 3], &x) <= 1.0, "{x:?}");
+            assert!(x.iter().zip(wanted).all(|(x, w)| (x - w).abs() < 1e-5), "{x:?}");
+        }
+        let near = onto_l1(&[0.5, -0.4, 0.1], 0.6);
+        assert!(near.iter().zip([0.35, -0.25, 0.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{near:?}");
     }
 }

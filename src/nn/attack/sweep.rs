@@ -4,7 +4,7 @@
 //! ascending order and a sample that was fooled is not attacked again; its perturbed point stands for the larger sizes too, and
 //! the share of survivors can only fall.
 
-use super::judge::{Attacked, attack};
+use super::judge::{Attacked, attack, attack_from};
 use super::{Attack, AttackError, AttackedClass, Samples};
 use crate::nn::classifier::Classifier;
 
@@ -71,6 +71,21 @@ pub fn sweep(
     sizes: &[f64],
     options: SweepOptions,
 ) -> Result<Sweep, AttackError> {
+    sweep_from(classifier, classifier, samples, plan, sizes, options)
+}
+
+/// The same with perturbations that are made against `surrogate`.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn sweep_from(
+    surrogate: &Classifier,
+    classifier: &Classifier,
+    samples: &Samples<'_>,
+    plan: &Attack,
+    sizes: &[f64],
+    options: SweepOptions,
+) -> Result<Sweep, AttackError> {
     if let Some(pair) = sizes.windows(2).find(|pair| pair[0] >= pair[1]) {
         return Err(AttackError::Epsilon(pair[1]));
     }
@@ -78,7 +93,7 @@ pub fn sweep(
     let (_, clean) = attack(classifier, samples, plan, 0.0, None)?;
     let mut state = State::new(samples, plan, clean);
     for &eps in sizes {
-        state.step(classifier, samples, plan, eps, options)?;
+        state.step([surrogate, classifier], samples, plan, eps, options)?;
     }
     Ok(Sweep { samples: state.done, x: state.x })
 }
@@ -100,7 +115,7 @@ impl State {
     /// One size: attacks who is left, and lets the others' results stand.
     fn step(
         &mut self,
-        classifier: &Classifier,
+        [surrogate, classifier]: [&Classifier; 2],
         samples: &Samples<'_>,
         plan: &Attack,
         eps: f64,
@@ -118,7 +133,7 @@ impl State {
         let part = Samples { x: &x, labels: &labels, ids: &ids, draw: samples.draw };
         let later = self.done.first().is_some_and(|s| !s.at.is_empty());
         let warm = (options.warm_start && later).then(|| pick(&self.x));
-        let (moved, results) = attack(classifier, &part, plan, eps, warm.as_deref())?;
+        let (moved, results) = attack_from(surrogate, classifier, &part, plan, eps, warm.as_deref())?;
         let mut attacked = vec![false; self.done.len()];
         for ((&r, result), moved) in rows.iter().zip(results).zip(moved.chunks_exact(features)) {
             self.x[r * features..(r + 1) * features].copy_from_slice(moved);

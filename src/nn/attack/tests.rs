@@ -46,7 +46,14 @@ impl Setting {
     }
 }
 
-const PGD: Pgd = Pgd { steps: 10, step: Step::Absolute(0.05), random_start: true, restarts: 1 };
+const PGD: Pgd = Pgd {
+    steps: 10,
+    step: Step::Absolute(0.05),
+    random_start: true,
+    restarts: 1,
+    norm: Norm::Linf,
+    loss: Loss::CrossEntropy,
+};
 
 fn unit(method: Method) -> Attack {
     Attack { method, class: AttackedClass::True, clip: Some((0.0, 1.0)), seed: 7 }

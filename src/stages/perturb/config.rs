@@ -2,11 +2,11 @@
 
 use duress_cache::Tree;
 use duress_engine::input::Input;
-use duress_engine::spec::{Count, Fault, FromSpec, NonNegative, OneOrMany, Positive, Seed};
+use duress_engine::spec::{Choice as _, Count, Fault, FromSpec, NonNegative, OneOrMany, Positive, Seed};
 use duress_engine::stage::InferContext;
 use duress_engine::{choice, config};
 
-use crate::nn::attack::{self, Attack, AttackedClass, Pgd, Step, SweepOptions};
+use crate::nn::attack::{self, Apgd, Attack, AttackedClass, Evolution, Goal, Minimal, Pgd, Square, Step, SweepOptions};
 use crate::stages::artifact::{Split, Weights};
 
 config! {
@@ -14,11 +14,25 @@ config! {
     ///
     /// `robust_accuracy` is over all samples, `attack_success_rate` over those that were right when clean. Every perturbation is
     /// measured after it was made; one that is larger than it may be fails the stage.
+    ///
+    ///   attack     norms        sees       looks for            random
+    ///   fgsm       linf         gradients  one step             no
+    ///   pgd        linf l2 l1   gradients  a point of the ball  start
+    ///   apgd       linf l2      gradients  a point of the ball  start
+    ///   apgd-t     linf l2      gradients  each other class     start
+    ///   deepfool   linf l2      gradients  a small change       no
+    ///   fmn        linf l2      gradients  a small change       no
+    ///   square     linf         outputs    a point of the ball  search
+    ///   one-pixel  linf         outputs    one changed pixel    search
+    ///   gaussian   none         nothing    noise of that size   yes
+    ///   uniform    linf         nothing    noise of that size   yes
     pub struct Perturb {
         /// The network.
         weights: Input<Weights>,
         /// The samples.
         data: Input<Split>,
+        /// Another network, against which perturbations are made that this one is then asked about; by default itself.
+        surrogate: Option<Input<Weights>>,
         /// What is done to them.
         attack: AttackTable,
         /// Take only the first so many samples; all by default.
@@ -37,20 +51,30 @@ config! {
     #[derive(Clone)]
     pub struct AttackTable {
         /// The method.
-        name: Method,
-        /// Largest change of a feature (for `gaussian`, the standard deviation); a list is a sweep.
+        name: AttackName,
+        /// Largest size of the change in `norm` (for `gaussian`, the standard deviation); a list is a sweep.
         [unit = "units of the data"]
         eps: OneOrMany<NonNegative>,
-        /// Gradient steps of `pgd`.
+        /// How the change is measured.
+        norm: Norm = Norm::Linf,
+        /// What `pgd` and `apgd` drive up.
+        loss: Loss = Loss::CrossEntropy,
+        /// Gradient steps of `pgd`, `apgd`, `apgd-t`, `deepfool` and `fmn`, and generations of `one-pixel`.
         steps: Count = Count(40),
         /// Length of a step of `pgd`; by default 2.5 eps / steps.
         [unit = "units of the data"]
         step: Option<Positive>,
-        /// Whether `pgd` starts from a random point of the box.
+        /// Whether `pgd` starts from a random point of the ball.
         random_start: bool = true,
-        /// Independent attempts of `pgd`; the first that succeeds counts.
+        /// Independent attempts of `pgd`, `apgd` and `apgd-t`; the first that succeeds counts.
         restarts: Count = Count(1),
-        /// The class that `fgsm` and `pgd` drive away from.
+        /// Classes that `apgd-t` drives towards, the most likely ones first.
+        targets: Count = Count(9),
+        /// Questions that `square` asks about each sample.
+        queries: Count = Count(1_000),
+        /// Candidates of `one-pixel`.
+        population: Count = Count(40),
+        /// The class that attacks drive away from.
         label: Target = Target::True,
         /// Draws of `gaussian` and `uniform` per sample and size.
         repetitions: Count = Count(1),
@@ -62,6 +86,59 @@ config! {
 
 choice! {
     /// How samples are perturbed.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum AttackName {
+        /// One step along the sign of the gradient (Goodfellow et al. 2015).
+        "fgsm" => Fgsm,
+        /// Projected gradient ascent (Madry et al. 2018); the last point counts.
+        "pgd" => Pgd,
+        /// Auto-PGD (Croce and Hein 2020): ascent with momentum and steps that halve by themselves; every point counts.
+        "apgd" => Apgd,
+        /// Auto-PGD towards the other classes, one after the other, by the targeted DLR loss.
+        "apgd-t" => ApgdTargeted,
+        /// The nearest boundary of the linearised network, again and again (Moosavi-Dezfooli et al. 2016).
+        "deepfool" => DeepFool,
+        /// The fast minimum-norm attack (Pintor et al. 2021).
+        "fmn" => Fmn,
+        /// Random squares, by outputs alone (Andriushchenko et al. 2020).
+        "square" => Square,
+        /// A single pixel, by differential evolution on outputs alone (Su et al. 2019).
+        "one-pixel" => OnePixel,
+        /// Independent normal noise.
+        "gaussian" => Gaussian,
+        /// Independent uniform noise.
+        "uniform" => Uniform,
+    }
+}
+
+choice! {
+    /// How a change is measured.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Norm {
+        /// The largest change of a feature.
+        "linf" => Linf,
+        /// The Euclidean norm.
+        "l2" => L2,
+        /// The sum of all changes, without sign.
+        "l1" => L1,
+    }
+}
+
+choice! {
+    /// What an attack drives up.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Loss {
+        /// The cross-entropy of the softmax.
+        "cross-entropy" => CrossEntropy,
+        /// The largest other output less that of the class (Carlini and Wagner 2017).
+        "margin" => Margin,
+        /// The margin over the distance from the largest to the third largest output (Croce and Hein 2020).
+        "dlr" => Dlr,
+    }
+}
+
+choice! {
+    /// How rows are perturbed in training.
     #[derive(Clone, Copy, PartialEq, Eq)]
     pub enum Method {
         /// One step along the sign of the gradient (Goodfellow et al. 2015).
@@ -108,16 +185,72 @@ impl AttackKeys<'_> {
                 step,
                 random_start: self.random_start,
                 restarts: self.restarts,
+                norm: attack::Norm::Linf,
+                loss: attack::Loss::CrossEntropy,
             }),
             Method::Gaussian => attack::Method::Gaussian,
             Method::Uniform => attack::Method::Uniform,
         };
-        let class = match self.label {
-            Target::True => AttackedClass::True,
-            Target::Predicted => AttackedClass::Predicted,
-        };
-        let clip = if let [lo, hi] = self.clip { Some((*lo, *hi)) } else { None };
-        Attack { method, class, clip, seed }
+        Attack { method, class: self.label.class(), clip: range(self.clip), seed }
+    }
+}
+
+/// The range that a list of two numbers is.
+fn range(clip: &[f32]) -> Option<(f32, f32)> {
+    if let [lo, hi] = clip { Some((*lo, *hi)) } else { None }
+}
+
+impl Target {
+    fn class(self) -> AttackedClass {
+        match self {
+            Self::True => AttackedClass::True,
+            Self::Predicted => AttackedClass::Predicted,
+        }
+    }
+}
+
+impl Norm {
+    const fn norm(self) -> attack::Norm {
+        match self {
+            Self::Linf => attack::Norm::Linf,
+            Self::L2 => attack::Norm::L2,
+            Self::L1 => attack::Norm::L1,
+        }
+    }
+}
+
+impl Loss {
+    const fn loss(self) -> attack::Loss {
+        match self {
+            Self::CrossEntropy => attack::Loss::CrossEntropy,
+            Self::Margin => attack::Loss::Margin,
+            Self::Dlr => attack::Loss::Dlr,
+        }
+    }
+}
+
+impl AttackName {
+    /// The norms that it can work in.
+    fn norms(self) -> &'static [Norm] {
+        match self {
+            Self::Pgd => &[Norm::Linf, Norm::L2, Norm::L1],
+            Self::Apgd | Self::ApgdTargeted | Self::DeepFool | Self::Fmn => &[Norm::Linf, Norm::L2],
+            Self::Fgsm | Self::Square | Self::OnePixel | Self::Gaussian | Self::Uniform => &[Norm::Linf],
+        }
+    }
+
+    /// The keys besides its sizes, its range and its label that it heeds.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Pgd => &["norm", "loss", "steps", "step", "random_start", "restarts"],
+            Self::Apgd => &["norm", "loss", "steps", "restarts"],
+            Self::ApgdTargeted => &["norm", "steps", "restarts", "targets"],
+            Self::DeepFool | Self::Fmn => &["norm", "steps"],
+            Self::Square => &["queries"],
+            Self::OnePixel => &["steps", "population"],
+            Self::Gaussian | Self::Uniform => &["repetitions"],
+            Self::Fgsm => &[],
+        }
     }
 }
 
@@ -130,12 +263,17 @@ impl AttackTable {
         sizes
     }
 
-    /// Gradients taken per sample and size.
-    pub(super) fn gradients(&self) -> u64 {
+    /// Passes of the network per sample and size, a gradient being two.
+    pub(super) fn passes(&self) -> u64 {
         match self.name {
-            Method::Fgsm => 1,
-            Method::Pgd => self.steps.0 * self.restarts.0,
-            Method::Gaussian | Method::Uniform => 0,
+            AttackName::Fgsm => 2,
+            AttackName::Pgd | AttackName::Apgd => 2 * self.steps.0 * self.restarts.0,
+            AttackName::ApgdTargeted => 2 * self.steps.0 * self.restarts.0 * self.targets.0,
+            AttackName::DeepFool => 20 * self.steps.0,
+            AttackName::Fmn => 2 * self.steps.0,
+            AttackName::Square => self.queries.0,
+            AttackName::OnePixel => self.steps.0.saturating_mul(self.population.0),
+            AttackName::Gaussian | AttackName::Uniform => 0,
         }
     }
 
@@ -145,21 +283,37 @@ impl AttackTable {
     }
 
     pub(super) fn is_noise(&self) -> bool {
-        matches!(self.name, Method::Gaussian | Method::Uniform)
+        matches!(self.name, AttackName::Gaussian | AttackName::Uniform)
     }
 
     /// The attack, without its sizes.
     pub(super) fn plan(&self, seed: u64) -> Attack {
-        let keys = AttackKeys {
-            name: self.name,
-            steps: self.steps,
-            step: self.step,
-            random_start: self.random_start,
-            restarts: self.restarts.size(),
-            label: self.label,
-            clip: &self.clip,
-        };
-        keys.attack(seed)
+        Attack { method: self.method(), class: self.label.class(), clip: range(&self.clip), seed }
+    }
+
+    fn method(&self) -> attack::Method {
+        let (steps, restarts) = (self.steps.size(), self.restarts.size());
+        let (norm, loss) = (self.norm.norm(), self.loss.loss());
+        let minimal = Minimal { steps, norm };
+        match self.name {
+            AttackName::Fgsm => attack::Method::Fgsm,
+            AttackName::Pgd => {
+                let step = self.step.map_or(Step::Relative(2.5 / self.steps.0 as f64), |step| Step::Absolute(step.0));
+                attack::Method::Pgd(Pgd { steps, step, random_start: self.random_start, restarts, norm, loss })
+            }
+            AttackName::Apgd => attack::Method::Apgd(Apgd { steps, restarts, norm, goal: Goal::Loss(loss) }),
+            AttackName::ApgdTargeted => {
+                attack::Method::Apgd(Apgd { steps, restarts, norm, goal: Goal::Targets(self.targets.size()) })
+            }
+            AttackName::DeepFool => attack::Method::DeepFool(minimal),
+            AttackName::Fmn => attack::Method::Fmn(minimal),
+            AttackName::Square => attack::Method::Square(Square { queries: self.queries.size(), share: 0.8 }),
+            AttackName::OnePixel => {
+                attack::Method::OnePixel(Evolution { steps, population: self.population.size().max(4) })
+            }
+            AttackName::Gaussian => attack::Method::Gaussian,
+            AttackName::Uniform => attack::Method::Uniform,
+        }
     }
 
     /// The keys that have an effect.
@@ -169,18 +323,27 @@ impl AttackTable {
             ("eps", Some(Tree::List(self.sizes().into_iter().map(Tree::Float).collect()))),
             ("clip", self.clip.to_tree()),
         ];
-        if self.is_noise() {
-            keys.push(("repetitions", self.repetitions.to_tree()));
-        } else {
+        if !self.is_noise() {
             keys.push(("label", self.label.to_tree()));
         }
-        if self.name == Method::Pgd {
-            keys.push(("steps", self.steps.to_tree()));
-            keys.push(("step", self.step.to_tree()));
-            keys.push(("random_start", self.random_start.to_tree()));
-            keys.push(("restarts", self.restarts.to_tree()));
-        }
+        keys.extend(self.name.keys().iter().map(|key| (*key, self.key(key))));
         Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
+    }
+
+    /// One of the keys by which attacks differ; the norm and the loss that all have are not said.
+    fn key(&self, key: &str) -> Option<Tree> {
+        match key {
+            "norm" => (self.norm != Norm::Linf).then(|| self.norm.to_tree()).flatten(),
+            "loss" => (self.loss != Loss::CrossEntropy).then(|| self.loss.to_tree()).flatten(),
+            "steps" => self.steps.to_tree(),
+            "step" => self.step.to_tree(),
+            "random_start" => self.random_start.to_tree(),
+            "restarts" => self.restarts.to_tree(),
+            "targets" => self.targets.to_tree(),
+            "queries" => self.queries.to_tree(),
+            "population" => self.population.to_tree(),
+            _ => self.repetitions.to_tree(),
+        }
     }
 }
 
@@ -189,7 +352,7 @@ impl Perturb {
     pub(super) fn options(&self) -> SweepOptions {
         SweepOptions {
             survivors_only: self.survivors && !self.attack.is_noise(),
-            warm_start: self.warm_start && self.attack.name == Method::Pgd,
+            warm_start: self.warm_start && self.attack.name == AttackName::Pgd,
         }
     }
 
@@ -208,13 +371,29 @@ impl Perturb {
         }
     }
 
+    /// Reports an attack that cannot work in its norm, or cannot find enough candidates.
+    pub(super) fn check_attack(&self, cx: &mut InferContext<'_>) {
+        let AttackTable { name, norm, population, .. } = &self.attack;
+        if !name.norms().contains(norm) {
+            let words: Vec<String> = name.norms().iter().map(|norm| format!("`{}`", norm.word())).collect();
+            let message = format!("`{}` does not work in the norm `{}`", name.word(), norm.word());
+            let fault = Fault::new("wrong-norm", cx.span_of("attack.norm"), message, "another norm");
+            cx.faults.push(fault.help(format!("write {}, or another attack", words.join(" or "))));
+        }
+        if *name == AttackName::OnePixel && population.0 < 4 {
+            let message = "`attack.population` is too small: each candidate is made of three others";
+            let fault = Fault::new("out-of-range", cx.span_of("attack.population"), message, "at least 4");
+            cx.faults.push(fault.help("write `population = 40`"));
+        }
+    }
+
     /// The configuration as it enters the key: what has no effect is not in it.
     pub(super) fn tree(&self) -> Tree {
         let mut keys = vec![("attack", Some(self.attack.tree())), ("samples", self.samples.to_tree())];
         // With one size nothing builds on anything.
         if self.attack.sizes().len() > 1 && !self.attack.is_noise() {
             keys.push(("survivors", self.survivors.to_tree()));
-            if self.attack.name == Method::Pgd {
+            if self.attack.name == AttackName::Pgd {
                 keys.push(("warm_start", self.warm_start.to_tree()));
             }
         }
@@ -260,7 +439,8 @@ mod tests {
         let plan = stage.attack.plan(stage.seed.0);
         assert_eq!((plan.class, plan.clip, plan.seed), (AttackedClass::Predicted, Some((0.0, 1.0)), 42));
         let attack::Method::Pgd(pgd) = plan.method else { panic!("not pgd") };
-        assert_eq!(pgd, Pgd { steps: 10, step: Step::Absolute(0.05), random_start: true, restarts: 1 });
+        let (norm, loss) = (attack::Norm::Linf, attack::Loss::CrossEntropy);
+        assert_eq!(pgd, Pgd { steps: 10, step: Step::Absolute(0.05), random_start: true, restarts: 1, norm, loss });
     }
 
     #[test]
@@ -276,5 +456,9 @@ mod tests {
         assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1, clip = [] }"), [""; 0]);
         assert_eq!(faults(4, "{ name = 'fgsm', eps = -0.1 }"), ["out-of-range"]);
         assert_eq!(faults(4, "{ name = 'fgms', eps = 0.1 }"), ["unknown-choice"]);
+        assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1, norm = 'l2' }"), ["wrong-norm"]);
+        assert_eq!(faults(4, "{ name = 'apgd', eps = 0.1, norm = 'l1' }"), ["wrong-norm"]);
+        assert_eq!(faults(4, "{ name = 'pgd', eps = 0.1, norm = 'l1' }"), [""; 0]);
+        assert_eq!(faults(4, "{ name = 'one-pixel', eps = 1.0, population = 3 }"), ["out-of-range"]);
     }
 }

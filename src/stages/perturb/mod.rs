@@ -11,11 +11,11 @@ use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 
 pub(crate) use config::AttackKeys;
-pub use config::{AttackTable, Method, Perturb, Target};
+pub use config::{AttackName, AttackTable, Loss, Method, Norm, Perturb, Target};
 
 use super::artifact::{self, DataFact, rows_and_features};
 use super::examples::examples;
-use crate::nn::attack::{Samples, Sweep, sweep};
+use crate::nn::attack::{Samples, Sweep, sweep_from};
 use crate::nn::{Classifier, Examples, Mask};
 
 /// Multiply-adds of a part: some seconds of work for one core.
@@ -41,7 +41,11 @@ impl Stage for Perturb {
     fn infer(&self, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
         artifact::check_fit(cx, &self.weights, &self.data);
         artifact::check_labelled(cx, &self.data, Self::KIND);
+        if let Some(surrogate) = &self.surrogate {
+            artifact::check_fit(cx, surrogate, &self.data);
+        }
         self.check(cx);
+        self.check_attack(cx);
         let data = artifact::data(cx, &self.data).cloned().unwrap_or_default();
         let rows = data.rows.map(|rows| self.samples.map_or(rows, |limit| rows.min(limit.size())));
         vec![
@@ -64,6 +68,11 @@ impl Stage for Perturb {
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
         let weights = artifact::weights(cx, &self.weights)?;
         let classifier = Classifier::new(weights.clone());
+        let surrogate = match &self.surrogate {
+            Some(other) => Some(Classifier::new(artifact::weights(cx, other)?)),
+            None => None,
+        };
+        let networks = [surrogate.as_ref().unwrap_or(&classifier), &classifier];
         let data = examples(cx, &self.data, self.samples)?;
         let macs = weights.network().macs() * self.passes();
         let rows = data.rows();
@@ -71,7 +80,7 @@ impl Stage for Perturb {
         let starts: Vec<usize> = (0..rows.max(1)).step_by(block).collect();
         let part = |first: &usize| -> Result<Table, StageError> {
             let count = block.min(rows - first);
-            let table = cx.install(|| self.part(&classifier, &data, *first, count))?;
+            let table = cx.install(|| self.part(networks, &data, *first, count))?;
             cx.progress((first + count) as u64, rows as u64);
             Ok(table)
         };
@@ -83,7 +92,13 @@ impl Stage for Perturb {
 
 impl Perturb {
     /// The samples `first..first + count`, attacked at every size and in every repetition.
-    fn part(&self, classifier: &Classifier, data: &Examples, first: usize, count: usize) -> Result<Table, StageError> {
+    fn part(
+        &self,
+        [surrogate, classifier]: [&Classifier; 2],
+        data: &Examples,
+        first: usize,
+        count: usize,
+    ) -> Result<Table, StageError> {
         let rows = data.select(&(first..first + count).collect::<Vec<_>>());
         let ids: Vec<u64> = (first..first + count).map(|id| id as u64).collect();
         let plan = self.attack.plan(self.seed.0);
@@ -91,7 +106,7 @@ impl Perturb {
         let draws: Vec<Sweep> = (0..self.attack.repetitions())
             .map(|draw| {
                 let samples = Samples { x: &rows.x, labels: &rows.labels, ids: &ids, draw };
-                sweep(classifier, &samples, &plan, &sizes, self.options()).map_err(StageError::failed)
+                sweep_from(surrogate, classifier, &samples, &plan, &sizes, self.options()).map_err(StageError::failed)
             })
             .collect::<Result<_, _>>()?;
         tables::part(&ids, &rows.labels, &sizes, &draws).map_err(StageError::failed)
@@ -99,6 +114,6 @@ impl Perturb {
 
     /// About how many forward passes of the network a sample takes.
     fn passes(&self) -> u64 {
-        self.attack.repetitions() * self.attack.sizes().len() as u64 * (3 + 2 * self.attack.gradients())
+        self.attack.repetitions() * self.attack.sizes().len() as u64 * (3 + self.attack.passes())
     }
 }
