@@ -2,9 +2,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The functions that are given a fault's code as their first argument, and whether a code is all they are given there:
+/// The functions that are given a fault's code as their first argument, or as the first after `cx`, and the tables that hold
+/// codes; and whether a code is all they are given there:
 /// the others take a noun as well, which has no hyphen.
-const MAKERS: [(&str, bool); 3] = [("Fault::new(", true), ("unknown(", false), ("fault(", false)];
+const MAKERS: [(&str, bool); 5] =
+    [("Fault::new(", true), ("unknown(", false), ("fault(", false), ("report(", true), ("=> (", false)];
 
 #[test]
 fn every_fault_has_an_entry_and_every_entry_a_fault() {
@@ -42,7 +44,9 @@ fn collect(folder: &Path, codes: &mut BTreeSet<String>) {
 
 /// The string that a call begins with, if it begins with one that could be a code.
 fn first_argument(call: &str) -> Option<String> {
-    let (word, rest) = call.trim_start().strip_prefix('"')?.split_once('"')?;
+    let call = call.trim_start();
+    let call = call.strip_prefix("cx,").unwrap_or(call).trim_start();
+    let (word, rest) = call.strip_prefix('"')?.split_once('"')?;
     let plain = word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
     (plain && !word.is_empty() && rest.trim_start().starts_with(',')).then(|| word.to_owned())
 }

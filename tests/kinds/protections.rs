@@ -85,14 +85,17 @@ fn protections_take_their_share_off_the_same_faults_for_their_price() {
     assert!(value("secded", "critical_rate").abs() < 1e-12 && value("secded", "critical_ratio").abs() < 1e-12);
     // 1184 weights in 592 blocks of 8 more bits, beside 26 biases.
     assert!((value("secded", "memory_cost") - 592.0 * 8.0 / (1210.0 * 32.0)).abs() < 1e-9);
-    assert!(value("ranger", "critical_ratio") < 0.5 && value("clip", "critical_ratio") < 0.5);
+    // What happens in the output layer, bounds of activations cannot see.
+    assert!(
+        value("ranger", "critical_ratio") < 0.8 && value("clip", "critical_ratio") < value("ranger", "critical_ratio")
+    );
     assert!(value("ranger", "memory_cost") < value("clip", "memory_cost"));
     assert!(value("mset", "critical_ratio") < 0.3 && value("mset", "memory_cost").abs() < 1e-12);
     assert!(value("mset", "clean_accuracy_change").abs() < 0.05);
     assert!(value("top", "critical_ratio") < 0.3);
     // Planned from other faults, measured on these.
     assert!(value("plan", "planned_rate") <= 0.002 && value("plan", "critical_rate") <= 0.002);
-    assert!(value("plan", "memory_cost") < 0.5, "{}", value("plan", "memory_cost"));
+    assert!(value("plan", "memory_cost") < 0.2, "{}", value("plan", "memory_cost"));
     let narrow = values(&sandbox, "narrow");
     assert!((narrow("parity", "memory_cost") - 1184.0 / (1184.0 * 8.0 + 64.0 + 26.0 * 32.0)).abs() < 1e-9);
     assert!(narrow("parity", "critical_rate") < 0.5);

@@ -4,7 +4,7 @@
 //! A campaign tells a rate for each cell: the faults of one bit of one layer. Protecting a unit (a cell, a bit of all layers,
 //! a layer) takes its faults out of the critical ones and costs memory. Units are taken in the order of what they take off for
 //! each bit of memory, then those that turn out not to be needed are given back, the costliest first. Where all units cost
-//! the same, as bits of one memory do, that is the least cost there is.
+//! the same, as bits of one memory do, no cheaper choice has estimates that are enough.
 
 use std::collections::BTreeMap;
 
@@ -74,58 +74,61 @@ pub enum PlanError {
 /// Faults of a cell below which it has no estimate of its own, and is pooled with others like it.
 const ENOUGH: u64 = 10;
 
-/// Something that can be protected as one.
+/// Something that can be protected as one, and what a campaign says of its faults.
+#[derive(Clone, Debug, Default)]
 struct Item {
-    /// Expected critical faults of it.
-    mass: f64,
-    cost: u64,
     cells: Vec<usize>,
+    cost: u64,
+    sites: u64,
+    faults: u64,
+    /// Critical faults to expect, by a stratified estimate, and its variance.
+    expected: f64,
+    variance: f64,
 }
 
-/// Critical faults to expect of some cells: a stratified estimate, or its upper end.
-///
-/// Where no critical outcome was seen at all the strata show no spread, which is no certainty: then the upper end is the exact
-/// one of a rate of which none of so many was seen.
-fn mass(cells: &[&CellRate], trust: Trust) -> f64 {
-    let sites: u64 = cells.iter().map(|cell| cell.sites).sum();
-    let faults: u64 = cells.iter().map(|cell| cell.faults).sum();
-    if faults == 0 {
-        return if trust == Trust::Estimate { 0.0 } else { sites as f64 };
-    }
-    let (enough, few): (Vec<&CellRate>, Vec<&CellRate>) =
-        cells.iter().partition(|cell| cell.faults >= ENOUGH.min(cell.sites));
-    let mut rest = few.iter().fold(CellRate::default(), |mut rest, cell| {
-        rest.sites += cell.sites;
-        rest.faults += cell.faults;
-        rest.critical += cell.critical;
-        rest.squares += cell.squares;
-        rest
-    });
-    if rest.faults < ENOUGH && rest.sites > 0 {
+impl Item {
+    fn new(all: &[CellRate], cells: Vec<usize>) -> Self {
+        let of = || cells.iter().map(|&index| &all[index]);
+        let (sites, faults) = (of().map(|cell| cell.sites).sum(), of().map(|cell| cell.faults).sum());
+        let (enough, few): (Vec<&CellRate>, Vec<&CellRate>) =
+            of().partition(|cell| cell.faults >= ENOUGH.min(cell.sites));
+        let mut rest = CellRate { sites: few.iter().map(|cell| cell.sites).sum(), ..CellRate::default() };
+        let scarce = few.iter().map(|cell| cell.faults).sum::<u64>() < ENOUGH;
         // Too few even together: what is known of the others stands for them.
-        for cell in &enough {
+        for cell in few.iter().chain(enough.iter().filter(|_| scarce && rest.sites > 0)) {
             rest.faults += cell.faults;
             rest.critical += cell.critical;
             rest.squares += cell.squares;
         }
-    }
-    let (mut expected, mut variance) = (0.0, 0.0);
-    for cell in enough.into_iter().chain([&rest]).filter(|cell| cell.faults > 0) {
-        let (n, all) = (cell.faults as f64, cell.sites as f64);
-        let mean = (cell.critical / n).clamp(0.0, 1.0);
-        let spread = (cell.squares / n - mean * mean).max(0.0) * n / (n - 1.0).max(1.0);
-        expected += all * mean;
-        variance += all * all * spread / n * (1.0 - n / all).max(0.0);
-    }
-    match trust {
-        Trust::Upper(level) if faults < sites => {
-            let tail = (1.0 - level) / 2.0;
-            let unseen = 1.0 - tail.powf(1.0 / faults as f64);
-            let upper = expected + normal_quantile(1.0 - tail) * variance.sqrt();
-            if expected > 0.0 { upper.min(sites as f64) } else { sites as f64 * unseen }
+        let (mut expected, mut variance) = (0.0, 0.0);
+        for cell in enough.into_iter().chain([&rest]).filter(|cell| cell.faults > 0) {
+            let (n, all) = (cell.faults as f64, cell.sites as f64);
+            let mean = (cell.critical / n).clamp(0.0, 1.0);
+            let spread = (cell.squares / n - mean * mean).max(0.0) * n / (n - 1.0).max(1.0);
+            expected += all * mean;
+            variance += all * all * spread / n * (1.0 - n / all).max(0.0);
         }
-        _ => expected,
+        Self { cells, cost: 0, sites, faults, expected, variance }
     }
+}
+
+/// Critical faults to expect of some items: their estimates, or the upper end of what all of them have together.
+///
+/// Items in which nothing critical was seen show no spread, which is no certainty. Of these together the upper end is the exact
+/// one of a rate of which none was seen, in as many faults as they would have had if all were drawn from as thinly as the one
+/// with the smallest share; of an item of which nothing was run all may be critical.
+fn left<'a>(items: impl Iterator<Item = &'a Item> + Clone, trust: Trust) -> f64 {
+    let Trust::Upper(level) = trust else { return items.map(|item| item.expected).sum() };
+    let tail = (1.0 - level) / 2.0;
+    let untried: u64 = items.clone().filter(|item| item.faults == 0).map(|item| item.sites).sum();
+    let seen = items.clone().filter(|item| item.expected > 0.0);
+    let (expected, variance) = seen.fold((0.0, 0.0), |sum, item| (sum.0 + item.expected, sum.1 + item.variance));
+    let clear = items.filter(|item| item.expected <= 0.0 && item.faults > 0 && item.faults < item.sites);
+    let (sites, share) = clear.fold((0.0, 1.0), |(sites, share): (f64, f64), item| {
+        (sites + item.sites as f64, share.min(item.faults as f64 / item.sites as f64))
+    });
+    let unseen = if sites > 0.0 { sites * (1.0 - tail.powf(1.0 / (share * sites))) } else { 0.0 };
+    untried as f64 + expected + normal_quantile(1.0 - tail) * variance.sqrt() + unseen
 }
 
 /// What to protect so that the critical rate over all faults of `cells` comes under `limit`.
@@ -158,41 +161,50 @@ pub fn plan(
         groups.entry(key).or_default().push(index);
     }
     let item = |members: Vec<usize>| {
-        let of: Vec<&CellRate> = members.iter().map(|&index| &cells[index]).collect();
-        let sites: u64 = of.iter().map(|cell| cell.sites).sum();
-        let cost = if unit == Unit::Layer { (sites as f64 * layer_cost).ceil() as u64 } else { 2 * sites };
-        Item { mass: mass(&of, trust), cost, cells: members }
+        let item = Item::new(cells, members);
+        let cost = if unit == Unit::Layer { (item.sites as f64 * layer_cost).ceil() as u64 } else { 2 * item.sites };
+        Item { cost, ..item }
     };
     let items: Vec<Item> = groups.into_values().map(item).collect();
-    let before: f64 = items.iter().map(|item| item.mass).sum();
-    let chosen = choose(&items, before, limit * all as f64);
+    let chosen = choose(&items, trust, limit * all as f64);
     let mut bits: BTreeMap<String, u32> = BTreeMap::new();
     for &cell in chosen.iter().flat_map(|&index| &items[index].cells) {
         *bits.entry(cells[cell].layer.clone()).or_default() |= 1 << (cells[cell].bit % 32);
     }
-    let left: f64 = (0..items.len()).filter(|index| !chosen.contains(index)).map(|index| items[index].mass).sum();
-    let cost = chosen.iter().map(|&index| items[index].cost).sum();
-    Ok(Protection { bits, cost, left: left / all as f64, before: before / all as f64 })
+    let rate = |mass: f64| (mass / all as f64).min(1.0);
+    Ok(Protection {
+        bits,
+        cost: chosen.iter().map(|&index| items[index].cost).sum(),
+        left: rate(left(others(&items, &chosen), trust)),
+        before: rate(left(items.iter(), trust)),
+    })
 }
 
-/// Items without which the mass left is at most `allowed`.
-fn choose(items: &[Item], before: f64, allowed: f64) -> Vec<usize> {
+/// The items that are not chosen.
+fn others<'a>(items: &'a [Item], chosen: &'a [usize]) -> impl Iterator<Item = &'a Item> + Clone {
+    items.iter().enumerate().filter(|(index, _)| !chosen.contains(index)).map(|(_, item)| item)
+}
+
+/// Items without which at most `allowed` critical faults are left.
+fn choose(items: &[Item], trust: Trust, allowed: f64) -> Vec<usize> {
+    let worth = |index: usize| items[index].expected / (items[index].cost.max(1)) as f64;
+    // Of items that look alike, the one that is known least goes first.
+    let doubt = |index: usize| left(std::iter::once(&items[index]), trust) / (items[index].cost.max(1)) as f64;
     let mut order: Vec<usize> = (0..items.len()).collect();
-    let worth = |index: usize| items[index].mass / (items[index].cost.max(1)) as f64;
-    order.sort_by(|&a, &b| worth(b).total_cmp(&worth(a)).then(a.cmp(&b)));
-    let left = |chosen: &[usize]| before - chosen.iter().map(|&index| items[index].mass).sum::<f64>();
+    order.sort_by(|&a, &b| worth(b).total_cmp(&worth(a)).then(doubt(b).total_cmp(&doubt(a))).then(a.cmp(&b)));
+    let enough = |chosen: &[usize]| left(others(items, chosen), trust) <= allowed;
     let mut chosen = Vec::new();
     for index in order {
-        if left(&chosen) <= allowed {
+        if enough(&chosen) {
             break;
         }
         chosen.push(index);
     }
     let mut dearest = chosen.clone();
-    dearest.sort_by(|&a, &b| items[b].cost.cmp(&items[a].cost).then(a.cmp(&b)));
+    dearest.sort_by(|&a, &b| items[b].cost.cmp(&items[a].cost).then(worth(a).total_cmp(&worth(b))).then(a.cmp(&b)));
     for index in dearest {
         let without: Vec<usize> = chosen.iter().copied().filter(|&other| other != index).collect();
-        if left(&without) <= allowed {
+        if enough(&without) {
             chosen = without;
         }
     }
@@ -275,7 +287,9 @@ mod tests {
             squares: shares.iter().map(|s| s * s).sum(),
         };
         let cells = [sampled(0, 1000, &[]), sampled(1, 20, &[]), sampled(2, 0, &[])];
-        let upper = |cell: &CellRate| mass(&[cell], Trust::Upper(0.95)) / 1000.0;
+        let upper = |cell: &CellRate| {
+            left([&Item::new(std::slice::from_ref(cell), vec![0])].into_iter(), Trust::Upper(0.95)) / 1000.0
+        };
         // Of 0 of 20 the exact upper end at 95 %: 1 - 0.025^(1/20).
         assert!((upper(&cells[1]) - 0.168_433).abs() < 1e-5, "{}", upper(&cells[1]));
         assert_eq!([0, 2].map(|i| upper(&cells[i]).to_bits()), [0.0_f64, 1.0].map(f64::to_bits));
@@ -290,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_nowhere_is_doubted_once_and_not_for_each_bit() {
+        // 31 bits of which 100 of 1000 faults were run and none was critical: 1 - 0.025^(1/3100) of all of them.
+        let clear = |bit| CellRate { layer: "a".into(), bit, sites: 1000, faults: 100, ..CellRate::default() };
+        let mut cells: Vec<CellRate> = (0..31).map(clear).collect();
+        cells.push(CellRate { critical: 40.0, squares: 30.0, ..clear(31) });
+        let found = plan(&cells, Unit::Bit, Trust::Upper(0.95), 0.002, 0.125).expect("a plan");
+        assert_eq!(found.bits["a"], 1 << 31);
+        let wanted = (1.0 - 0.025_f64.powf(1.0 / 3100.0)) * 31.0 / 32.0;
+        assert!((found.left - wanted).abs() < 1e-9, "{} {wanted}", found.left);
+    }
+
+    #[test]
     fn cells_that_were_hardly_tried_are_taken_for_the_others_of_their_unit() {
         let tried = |sites, faults, rate: f64| CellRate {
             layer: "a".into(),
@@ -300,7 +326,7 @@ mod tests {
             squares: rate * rate * faults as f64,
         };
         let (many, few, none) = (tried(800, 40, 0.1), tried(150, 3, 0.2), tried(50, 0, 0.0));
-        let together = mass(&[&many, &few, &none], Trust::Estimate);
+        let together = Item::new(&[many, few, none], vec![0, 1, 2]).expected;
         // 800 at 0.1, and 200 at the mean of all 43.
         assert!((together - (80.0 + 200.0 * (4.0 + 0.6) / 43.0)).abs() < 1e-9, "{together}");
     }
