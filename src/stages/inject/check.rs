@@ -260,18 +260,19 @@ pub(super) fn multiplying(network: &Network) -> impl Iterator<Item = usize> {
 }
 
 fn report_space(cx: &mut InferContext<'_>, error: &fault::space::SpaceError) {
-    let (code, key, label) = match error {
-        SpaceError::NoSuchLayer { .. } => ("unknown-layer", "layers", "no such layer"),
-        SpaceError::NoSuchBit(_) => ("out-of-range", "bits", "no such bit"),
-        SpaceError::NoSuchChannel { .. } => ("out-of-range", "channels", "no such channel"),
-        SpaceError::NoSuchPosition(_) => ("out-of-range", "positions", "no such position"),
-        SpaceError::WrongModel { .. } => ("wrong-combination", "model", "does not fit `target`"),
-        SpaceError::Empty => ("nothing-to-hit", "target", "nothing to hit"),
-    };
     let text = error.to_string();
     let (message, help) = text.split_once(": ").unwrap_or((&text, "choose another target"));
-    let (message, help) = (format!("cannot {message}"), help.to_owned());
-    report(cx, code, key, message, label, &help);
+    let message = format!("cannot {message}");
+    match error {
+        SpaceError::NoSuchLayer { .. } => report(cx, "unknown-layer", "layers", message, "no such layer", help),
+        SpaceError::NoSuchBit(_) => report(cx, "out-of-range", "bits", message, "no such bit", help),
+        SpaceError::NoSuchChannel { .. } => report(cx, "out-of-range", "channels", message, "no such channel", help),
+        SpaceError::NoSuchPosition(_) => report(cx, "out-of-range", "positions", message, "no such position", help),
+        SpaceError::WrongModel { .. } => {
+            report(cx, "wrong-combination", "model", message, "does not fit `target`", help);
+        }
+        SpaceError::Empty => report(cx, "nothing-to-hit", "target", message, "nothing to hit", help),
+    }
 }
 
 pub(super) fn report(
