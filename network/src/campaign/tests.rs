@@ -17,8 +17,8 @@ fn weights(network: &Network) -> Weights {
             Role::Weight => stream.fill_normal(values, 0.0, std),
             Role::Scale => stream.fill_normal(values, 1.0, 0.1),
             _ if p.name.ends_with("running_var") => stream.fill_uniform(values, 0.5, 2.0),
-            _ if p.name.ends_with(".low") => stream.fill_uniform(values, -1.0, 0.0),
-            _ if p.name.ends_with(".high") => stream.fill_uniform(values, 2.0, 4.0),
+            _ if p.name.rsplit('.').next() == Some("low") => stream.fill_uniform(values, -1.0, 0.0),
+            _ if p.name.rsplit('.').next() == Some("high") => stream.fill_uniform(values, 2.0, 4.0),
             _ => stream.fill_normal(values, 0.0, 0.1),
         }
     }

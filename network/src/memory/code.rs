@@ -131,14 +131,14 @@ impl Code {
             Self::None => data.into(),
             Self::Tmr(bits) => {
                 let copy = gather(data, bits.into());
-                let copies = u128::from(copy) | u128::from(copy) << bits.count_ones();
-                u128::from(data) | copies << width
+                let copies = u128::from(copy) | (u128::from(copy) << bits.count_ones());
+                u128::from(data) | (copies << width)
             }
             Self::Secded(block) => Secded::new(block).store(data),
-            Self::Parity => u128::from(data) | u128::from(data.count_ones() & 1) << width,
+            Self::Parity => u128::from(data) | (u128::from(data.count_ones() & 1) << width),
             Self::Mset => {
-                let top = format.top_exponent_bit().map_or(0, |top| data >> top & 1);
-                u128::from(data & !0b11 | top * 0b11)
+                let top = format.top_exponent_bit().map_or(0, |top| (data >> top) & 1);
+                u128::from((data & !0b11) | (top * 0b11))
             }
         }
     }
@@ -149,19 +149,18 @@ impl Code {
         let width = u32::from(format.bits());
         let low = stored as u64 & (u64::MAX >> (64 - width));
         match self {
-            Self::None => Read { data: low, verdict: Verdict::Clean },
             Self::Tmr(bits) => read_tmr(low, (stored >> width) as u64, bits),
             Self::Secded(block) => Secded::new(block).read(stored),
             Self::Parity if (low.count_ones() ^ (stored >> width) as u32) & 1 == 1 => {
                 Read { data: 0, verdict: Verdict::Detected }
             }
-            Self::Parity => Read { data: low, verdict: Verdict::Clean },
+            Self::None | Self::Parity => Read { data: low, verdict: Verdict::Clean },
             Self::Mset => {
                 let top = format.top_exponent_bit().unwrap_or_default();
-                let votes = (low >> top & 1) + (low & 1) + (low >> 1 & 1);
+                let votes = ((low >> top) & 1) + (low & 1) + ((low >> 1) & 1);
                 let majority = u64::from(votes >= 2);
-                let data = low & !(1 << top | 0b11) | majority << top;
-                Read { data, verdict: if votes % 3 == 0 { Verdict::Clean } else { Verdict::Corrected } }
+                let data = (low & !((1 << top) | 0b11)) | (majority << top);
+                Read { data, verdict: if votes.is_multiple_of(3) { Verdict::Clean } else { Verdict::Corrected } }
             }
         }
     }

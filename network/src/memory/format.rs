@@ -209,7 +209,7 @@ mod tests {
                 let high =
                     if high.is_infinite() { low + (low - by_definition(word - 1, mantissa, exponent)) } else { high };
                 let middle = f64::midpoint(low, high) as f32;
-                if f64::from(middle) != f64::midpoint(low, high) {
+                if f64::from(middle).to_bits() != f64::midpoint(low, high).to_bits() {
                     continue;
                 }
                 let even = word + (word & 1);

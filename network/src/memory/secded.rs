@@ -19,7 +19,7 @@ impl Secded {
     /// The code over `data` bits, 1 to 64.
     pub(super) fn new(data: u8) -> Self {
         let data = u32::from(data);
-        let checks = (2..).find(|checks| 1 << checks > data + checks).unwrap_or(7);
+        let checks = (2..7).find(|checks| 1 << checks > data + checks).unwrap_or(7);
         Self { data, checks }
     }
 

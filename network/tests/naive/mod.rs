@@ -72,14 +72,9 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
         Op::Clamp(clamp) => per_channel(x, shape, |c, x| {
             let [low, high] = [0, 1].map(|which| parameters[which][if clamp.per_channel { c } else { 0 }]);
             match clamp.beyond {
+                Beyond::Zero if x < low || x > high => 0.0,
+                Beyond::Zero => x,
                 Beyond::Bound => x.clamp(low, high),
-                Beyond::Zero => {
-                    if x < low || x > high {
-                        0.0
-                    } else {
-                        x
-                    }
-                }
             }
         }),
         Op::Activation(function) => x.iter().map(|&x| activation(*function, x)).collect(),
@@ -107,15 +102,9 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
             Step::First => x[..shape[1]].to_vec(),
             Step::Last => x[x.len() - shape[1]..].to_vec(),
         },
-        Op::LayerNorm(norm) => x
-            .chunks(shape[shape.len() - 1])
-            .flat_map(|x| {
-                let mean = x.iter().sum::<f64>() / x.len() as f64;
-                let var = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
-                let place = x.iter().zip(&parameters[0]).zip(&parameters[1]);
-                place.map(|((x, w), b)| (x - mean) / (var + norm.eps).sqrt() * w + b).collect::<Vec<_>>()
-            })
-            .collect(),
+        Op::LayerNorm(norm) => {
+            x.chunks(shape[shape.len() - 1]).flat_map(|x| layer_norm(x, norm.eps, parameters)).collect()
+        }
         Op::Rnn(rnn) => recurrent(x, shape[1], parameters, (rnn.hidden, rnn.layers), |sums, _| {
             let f = |x: &f64| if rnn.nonlinearity == Nonlinearity::Tanh { x.tanh() } else { x.max(0.0) };
             sums.iter().map(f).collect()
@@ -132,6 +121,13 @@ fn apply(op: &Op, inputs: &[&[f64]], shape: &[usize], output: &[usize], paramete
         }),
         Op::Attention(op) => attention(x, shape[1], op.heads, parameters),
     }
+}
+
+fn layer_norm(x: &[f64], eps: f64, parameters: &[Vec<f64>]) -> Vec<f64> {
+    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    let var = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+    let place = x.iter().zip(&parameters[0]).zip(&parameters[1]);
+    place.map(|((x, w), b)| (x - mean) / (var + eps).sqrt() * w + b).collect()
 }
 
 type Visit<'a> = &'a dyn Fn(

@@ -42,7 +42,7 @@ impl Layer<'_> {
             Op::Conv2d(convolution) => self.convolution(to, convolution),
             Op::BatchNorm(norm) => self.batch_norm(to, norm),
             Op::Activation(function) => self.activation(to, *function),
-            Op::Clamp(clamp) => self.clamp(to, clamp),
+            Op::Clamp(clamp) => self.clamp(to, *clamp),
             Op::MaxPool(pool) => self.max_pool(to, pool),
             Op::AvgPool(pool) => self.average_pool(to, pool),
             Op::GlobalAvgPool if self.shape.len() == 3 => {
@@ -203,7 +203,7 @@ impl Layer<'_> {
 
     /// Limits that are the same for all values are a clipping, others the larger and the smaller of two. These pass NaN on,
     /// as the standard leaves open; a choice of zero does not.
-    fn clamp(&self, to: &mut Writer, clamp: &Clamp) {
+    fn clamp(&self, to: &mut Writer, clamp: Clamp) {
         let x = self.inputs[0].as_str();
         let [low, high] = [0, 1].map(|which| {
             let tensor = &self.tensors[which];

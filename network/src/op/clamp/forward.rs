@@ -6,7 +6,7 @@ use crate::op::arithmetic::{Context, Forward, Kept};
 
 impl Clamp {
     /// Bounds of all `channels` channels.
-    pub(crate) fn bounds<D: Device>(&self, cx: &Context<'_, D>) -> [D::Buffer; 2] {
+    pub(crate) fn bounds<D: Device>(self, cx: &Context<'_, D>) -> [D::Buffer; 2] {
         let [_, channels] = cx.places();
         [0, 1].map(|which| {
             let given = cx.device.download(&cx.parameters[which], if self.per_channel { channels } else { 1 });

@@ -37,7 +37,7 @@ pub struct Clamp {
 
 impl Clamp {
     /// The bounds of some channels: `given` are those of all, or one for all.
-    pub(crate) fn of_channels(&self, given: &[f32], channels: Range<usize>) -> Vec<f32> {
+    pub(crate) fn of_channels(self, given: &[f32], channels: Range<usize>) -> Vec<f32> {
         if self.per_channel { given[channels].to_vec() } else { vec![given[0]; channels.len()] }
     }
 }
