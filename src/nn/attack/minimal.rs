@@ -161,6 +161,7 @@ pub(super) fn fmn(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackEr
             let class = run.classes[row] as usize;
             let point = &mut x[at.clone()];
             let (size, distance) = (dual(settings.norm, gradient), settings.norm.of(clean, point));
+            let length_of_gradient = dual(Norm::L2, gradient);
             if argmax(logits) == class {
                 let gap = f64::from(logits[class]) - f64::from(logits[runner_up(logits, class)]);
                 ball.radius = match (ball.smallest.is_finite(), size > 0.0) {
@@ -180,7 +181,8 @@ pub(super) fn fmn(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackEr
                 .zip(clean)
                 .zip(gradient)
                 .map(|((x, c), g)| {
-                    let by = if size > 0.0 { length * unit(settings.norm, *g, size) } else { 0.0 };
+                    // In every norm along the gradient itself; the ball makes the difference.
+                    let by = if size > 0.0 { length * unit(Norm::L2, *g, length_of_gradient) } else { 0.0 };
                     f64::from(*x) - f64::from(*c) + by
                 })
                 .collect();
