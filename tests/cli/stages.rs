@@ -8,7 +8,7 @@ fn kinds_are_listed() {
       train     Fit a network to data by gradient descent
       prune     Remove weights by magnitude or at random
       perturb   Move samples by an attack or by noise, and see who is fooled
-      inject    Put faults into weights or let neurons crash, and count the damage
+      inject    Put faults into weights or activations, and count the damage
       evaluate  Accuracy, loss and calibration; activations of a layer
       bound     Bound the damage of crashing neurons, beside what was measured
 

@@ -107,7 +107,7 @@ mod tests {
     /// The critical verdicts of every fault of a network of 36 weights, for every image.
     fn census() -> (Weights, FaultSpace, Vec<Vec<bool>>) {
         let network = Mlp::new(4, &[6], 2, Activation::relu(), true).graph().expect("a network");
-        let weights = network.initialize(&Scheme::new(Init::HeNormal, Init::Normal { std: 0.2 }), 5);
+        let weights = network.initialize(&Scheme::new(Init::HeNormal, Init::Normal { std: 0.2 }), 6);
         let mut x = vec![0.0; 4 * IMAGES];
         Stream::new(3, "x", &[]).fill_normal(&mut x, 0.0, 1.0);
         let space = FaultSpace::new(&network, &Targets::default(), 1).expect("weights");
@@ -130,7 +130,7 @@ mod tests {
 
     fn plan(faults: u64, seed: u64) -> Plan {
         let by = By { layer: true, bit: Fineness::Each, sign: true };
-        Plan { by, faults, pilot: 8, rounds: 4, unseen: 0.05, seed }
+        Plan { by, faults, pilot: 8, rounds: 4, unseen: 0.03, seed }
     }
 
     /// Runs a campaign on recorded verdicts: `images` redrawn per fault, or all of them.
@@ -186,7 +186,7 @@ mod tests {
         let census = census();
         let clusters = census.2.iter().map(|of| of.iter().filter(|critical| **critical).count() as u64);
         let truth = clusters.sum::<u64>() as f64 / (census.2.len() * IMAGES) as f64;
-        for images in [IMAGES, 10] {
+        for images in [IMAGES, 20] {
             let mut covered = 0;
             let (mut variance, mut plain) = (0.0, 0.0);
             for seed in 0..1000 {
@@ -205,7 +205,7 @@ mod tests {
                 plain += (simple.rate - truth).powi(2) / 1000.0;
             }
             println!("{images} images: covered {covered}, variance ratio {}, truth {truth}", plain / variance);
-            assert!((930..=985).contains(&covered), "{images} images: {covered} of 1000");
+            assert!((930..=970).contains(&covered), "{images} images: {covered} of 1000");
             assert!(plain > 2.0 * variance, "{images} images: {plain} {variance}");
         }
     }

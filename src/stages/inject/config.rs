@@ -142,11 +142,9 @@ choice! {
         "layer_margin" => LayerMargin(Confidence),
         /// As many of each bit of each layer as a margin needs (Ruospo et al. 2023, data-unaware).
         "bit_margin" => BitMargin(Confidence),
-        /// The same with the rate expected of a bit by how far its flips move the layer's weights, `rate` being the most
-        /// (Ruospo et al. 2023, data-aware).
+        /// The same for the rate that the weights let expect of a bit, at most `rate` (Ruospo et al. 2023, data-aware).
         "data_aware" => DataAware(Confidence),
-        /// So many where they tell most of the critical rate: strata by layer, bit and sign, shared out in rounds by what is
-        /// seen (Neyman 1934).
+        /// So many where they tell most of the critical rate, by layer, bit and sign, in rounds (Neyman 1934).
         "stratified" => Stratified(Stratified),
         /// The very list of the published campaigns (dnn-benchmarks).
         "published" => Published(Published),
@@ -262,15 +260,14 @@ choice! {
         "exact" => Exact,
         /// The whole network for every fault and sample.
         "full" => Full,
-        /// As `exact`, but pairs of a fault and a sample are taken for non-critical unrun where a first-order prediction says
-        /// that the class is out of the fault's reach; some of them are run all the same, and the results say how often that
-        /// was wrong.
+        /// As `exact`, without pairs whose class a first-order prediction holds out of reach; some are audited.
         "screened" => Screened(Screened),
     }
 }
 
 config! {
-    /// How pairs are skipped.
+    /// How pairs of a fault and a sample are skipped: they are taken for non-critical, and the results say how often that was
+    /// wrong for those that were run all the same.
     #[derive(Clone, Copy, PartialEq)]
     pub struct Screened {
         /// Share of the pairs to be skipped that is run all the same.
@@ -283,7 +280,7 @@ config! {
 }
 
 /// How far the critical rate of a fault that was not drawn is taken to lie from the others of its stratum.
-pub(super) const UNSEEN: f64 = 0.05;
+pub(super) const UNSEEN: f64 = 0.03;
 
 impl Confidence {
     pub(super) fn precision(self) -> Precision {

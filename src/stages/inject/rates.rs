@@ -415,6 +415,21 @@ mod tests {
     }
 
     #[test]
+    fn the_cut_into_parts_does_not_change_the_table_of_faults() {
+        let setting = setting();
+        let chosen: Vec<(usize, u64)> = (0..70).rev().step_by(2).map(|number| (0, number)).collect();
+        let [_, _, whole] = tables(&setting, &chosen, vec![Some(70)]);
+        let parts: Vec<Table> = chosen
+            .chunks(4)
+            .map(|part| {
+                let [_, _, table] = tables(&setting, part, vec![Some(70)]);
+                table
+            })
+            .collect();
+        assert_eq!(Table::concat(&parts).expect("parts agree").digest(), whole.digest());
+    }
+
+    #[test]
     fn the_table_of_faults_says_what_was_hit() {
         let setting = setting();
         let [_, _, table] = tables(&setting, &[(0, 1), (0, 44)], vec![Some(70)]);
