@@ -65,8 +65,13 @@ fn imported_weights_must_give_the_outputs_of_their_program() {
     let mut wanted: Vec<Vec<f64>> = inputs.iter().map(|x| outputs(&raw, x)).collect();
 
     let output = sandbox.duress(&["run", "study.toml"]);
-    assert_eq!(output.code, 1, "{}", output.stderr);
-    assert!(output.stderr.contains("inputs.csv: there is none; mend `parity.inputs`"), "{}", output.stderr);
+    assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
+    assert!(
+        output.stdout.contains("inputs.csv: there is none; mend `parity.inputs`"),
+        "{}{}",
+        output.stdout,
+        output.stderr
+    );
 
     sandbox.write("inputs.csv", &rows(&inputs));
     sandbox.write("outputs.csv", &rows(&wanted));
@@ -75,9 +80,9 @@ fn imported_weights_must_give_the_outputs_of_their_program() {
     wanted[3][6] += 0.01;
     sandbox.write("outputs.csv", &rows(&wanted));
     let output = sandbox.duress(&["run", "study.toml"]);
-    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
     for word in ["output 6 of example 3 differs by 1.0", "5 of 5 examples agree", "`parity.tolerance`"] {
-        assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
+        assert!(output.stdout.contains(word), "{word}: {}{}", output.stdout, output.stderr);
     }
 
     sandbox.write("study.toml", &SPEC.replace("outputs.csv\" }", "outputs.csv\", tolerance = 0.02 }"));
@@ -85,5 +90,10 @@ fn imported_weights_must_give_the_outputs_of_their_program() {
 
     sandbox.write("outputs.csv", &rows(&wanted[..4]));
     let output = sandbox.duress(&["run", "study.toml"]);
-    assert!(output.stderr.contains("have the shape [4, 10], where [5, 10] belongs"), "{}", output.stderr);
+    assert!(
+        output.stdout.contains("have the shape [4, 10], where [5, 10] belongs"),
+        "{}{}",
+        output.stdout,
+        output.stderr
+    );
 }
