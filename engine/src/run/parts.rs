@@ -136,7 +136,7 @@ impl RunContext<'_> {
         Ok(table)
     }
 
-    /// Keeps what came of a part that was begun when [`Session::now`] said so.
+    /// Keeps what came of a part that was begun when `Session::now` said so.
     pub(super) fn put_part(
         &self,
         key: &Key,

@@ -1,7 +1,7 @@
 //! The lists of published campaigns, drawn again bit for bit.
 //!
 //! The generator of the dnn-benchmarks suite (Bolchini et al., "Benchmark suite for resilience assessment of deep learning
-//! models", IEEE TCAD 2025): `n` of the whole network by [`sample_size`](super::sample_size) over two faults a bit, shared out
+//! models", IEEE TCAD 2025): `n` of the whole network by [`sample_size`] over two faults a bit, shared out
 //! over the layers in proportion to their weights, and per layer `CPython`'s `randint` for each index and the bit, where a fault
 //! that is already on the list is drawn again.
 

@@ -3,7 +3,7 @@
 //! The channels alone would fill a part of a vector. But what an output gives to a row of its kernel's taps lies side by side
 //! in the input: taps times channels. So outputs, from right to left, add to such rows, each a product of the output's
 //! gradient with the weights; those below each other never touch the same row and share a tile. An input is reached by its
-//! taps in ascending order, as in [`super::backward_input`]: the bits are the same.
+//! taps in ascending order, as in [`super::backward_input()`]: the bits are the same.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
 use super::super::elementwise::How;
