@@ -36,6 +36,32 @@ pub(super) struct Channel {
     pub weights: Vec<f32>,
     /// What its sums begin with.
     pub start: f32,
+    /// What is different, where it is one number.
+    pub lever: Option<Lever>,
+}
+
+/// One number of a channel that a fault changes: sums change by the same share of what it is multiplied with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Lever {
+    /// Its place among the weights; as many as there are for what sums begin with.
+    pub at: usize,
+    /// By how much.
+    pub change: f32,
+}
+
+impl Channel {
+    fn numbers(&self) -> impl Iterator<Item = f32> {
+        self.weights.iter().copied().chain([self.start])
+    }
+
+    /// Notes what differs from `golden`; whether anything does.
+    fn compare(&mut self, golden: &Self) -> bool {
+        let pairs = self.numbers().zip(golden.numbers()).enumerate();
+        let different = pairs.filter(|(_, (now, was))| now.to_bits() != was.to_bits());
+        let levers: Vec<Lever> = different.map(|(at, (now, was))| Lever { at, change: now - was }).collect();
+        self.lever = if let [single] = levers[..] { Some(single) } else { None };
+        !levers.is_empty()
+    }
 }
 
 /// Finds where faults act; a scratch copy of the weights serves one fault after another.
@@ -75,13 +101,12 @@ impl<'a, 'b> Locator<'a, 'b> {
         for number in &changed {
             self.scratch.value_mut(number.parameter)[number.element] = number.value;
         }
-        let faulty = self.arranged(stage, channel);
+        let mut faulty = self.arranged(stage, channel);
         for number in &changed {
             let value = stored[number.parameter].values[number.element];
             self.scratch.value_mut(number.parameter)[number.element] = value;
         }
-        let words = |c: &Channel| c.weights.iter().chain([&c.start]).map(|v| v.to_bits()).collect::<Vec<_>>();
-        if words(&golden) == words(&faulty) { Acting::Nothing } else { Acting::Channel(faulty) }
+        if faulty.compare(&golden) { Acting::Channel(faulty) } else { Acting::Nothing }
     }
 
     /// The stage and channel that all of `numbers` belong to, if there is one.
@@ -122,6 +147,6 @@ impl<'a, 'b> Locator<'a, 'b> {
             Op::Linear(linear) => (0, row(linear.outputs)),
             _ => (0, vec![scale as f32]),
         };
-        Channel { stage: index, group, output: channel, weights, start }
+        Channel { stage: index, group, output: channel, weights, start, lever: None }
     }
 }

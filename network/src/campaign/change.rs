@@ -149,6 +149,18 @@ impl<'a> Place<'a> {
         rows.iter().enumerate().flat_map(each).collect()
     }
 
+    /// By how much the rows' numbers `now` differ from the fault-free ones.
+    pub(super) fn change(self, device: &Cpu, rows: &[Row], now: &Buffer) -> Buffer {
+        let len = self.len();
+        let mut change = device.buffer(rows.len() * len);
+        for ((row, to), now) in rows.iter().zip(change.chunks_exact_mut(len.max(1))).zip(now.chunks_exact(len.max(1))) {
+            for (to, (now, was)) in to.iter_mut().zip(now.iter().zip(self.of(row.image))) {
+                *to = now - was;
+            }
+        }
+        change
+    }
+
     /// In which rows `numbers` differ from the fault-free ones.
     pub(super) fn compare(self, rows: &[Row], numbers: Numbers) -> Change {
         let [_, channels] = places(self.shape);

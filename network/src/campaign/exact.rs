@@ -3,9 +3,10 @@
 //! Examples are taken a tile at a time, of which all fault-free values are kept. A fault in a weight, bias or normalisation changes
 //! one channel of one stage. That channel is computed again for many faults of the stage at once, in the order of a whole run;
 //! examples in which it did not change are done. The others go on in batches across faults ([`super::flow`]): what the channel
-//! adds to the next layer's sums is added to the fault-free ones, and all that follows is done by the executor's own kernels.
+//! adds to the next layer's sums is added to the fault-free ones, and so is, in the 3x3 convolutions that follow, what the whole
+//! change adds, at a quarter of the multiplications ([`conv::add_winograd`]); all else is done by the executor's own kernels.
 //!
-//! Only the sums of that next layer may be rounded otherwise than in a whole run. A pair whose outcome that could reach is run once
+//! Such sums may be rounded otherwise than in a whole run. A pair whose outcome that could reach is run once
 //! more, bit for bit: where the change is large beside the fault-free values, where the two largest outputs are close with or
 //! without the fault, and where an output is not finite. So verdicts (critical or not) are those of a whole run; among examples
 //! that are not critical, a few may be masked here and not there, or the other way round.
@@ -100,7 +101,7 @@ impl<'f> Prepared<'f> {
         let mut locator = Locator::new(campaign);
         let acting: Vec<Acting<'f>> = runs.iter().map(|run| locator.locate(run.fault)).collect();
         let mut groups: Vec<usize> = (0..runs.len()).filter(|&run| !matches!(acting[run], Acting::Nothing)).collect();
-        groups.sort_by_key(|&run| (acting[run].place(), acting[run].channel()));
+        groups.sort_by_key(|&run| (acting[run].place(), acting[run].lever()));
         let acts = || groups.iter().map(|&run| &runs[run]);
         let needed: Vec<u32> = if acts().any(|run| run.images.is_none()) {
             (0..campaign.count as u32).collect()
@@ -219,9 +220,13 @@ impl Acting<'_> {
         }
     }
 
-    /// What neighbours of the same place have in common.
-    fn channel(&self) -> usize {
-        if let Self::Channel(channel) = self { channel.output } else { 0 }
+    /// What neighbours of the same place have in common: a channel, and the number of it that changes.
+    fn lever(&self) -> (usize, Option<usize>) {
+        if let Self::Channel(channel) = self {
+            (channel.output, channel.lever.map(|lever| lever.at))
+        } else {
+            (0, None)
+        }
     }
 }
 
@@ -326,25 +331,36 @@ impl<'r, 'c> Runner<'r, 'c> {
     /// Faults in channels of one stage.
     fn channels(&mut self, index: usize, group: usize) {
         let stage = &self.campaign.executor.plan().stages[index];
-        let mut images: Vec<usize> = self.unit.members.iter().flat_map(|member| &member.images).copied().collect();
+        let mut queue = self.queue(stage.last, index + 1);
+        let pairs = self.within_reach(index, &queue.largest);
+        let mut images: Vec<usize> = pairs.iter().flatten().map(|pair| pair.image).collect();
         images.sort_unstable();
         images.dedup();
-        let sums = self.first_sums(index, group, &images);
-        let (n, place) = (self.unit.members.len(), self.flow.place(stage.last));
+        let members: Vec<(&Channel, &Vec<Pair>)> = self
+            .unit
+            .members
+            .iter()
+            .zip(&pairs)
+            .filter_map(|(member, pairs)| match member.acting {
+                Acting::Channel(channel) if !pairs.is_empty() => Some((channel, pairs)),
+                _ => None,
+            })
+            .collect();
+        let channels: Vec<&Channel> = members.iter().map(|(channel, _)| *channel).collect();
+        let sums = self.first_sums((index, group), &channels, &images);
+        let (n, place) = (members.len(), self.flow.place(stage.last));
         let residual = stage.residual.map(|value| self.flow.place(value));
-        let [count, channels] = places(place.shape);
-        let mut queue = self.queue(stage.last, index + 1);
+        let [count, outputs] = places(place.shape);
         let mut plane = vec![0.0; count];
         let how = (self.device.instruction_set(), Threads::One);
-        for (m, member) in self.unit.members.iter().enumerate() {
-            let Acting::Channel(Channel { output: channel, .. }) = member.acting else { continue };
-            let mut audit = self.audit(member);
-            for &image in &member.images {
-                let at = images.binary_search(&image).expect("every example was listed");
+        for (m, (Channel { output: channel, .. }, pairs)) in members.into_iter().enumerate() {
+            let mut audit = self.audit(&self.unit.members[pairs[0].member]);
+            for &pair in pairs {
+                let at = images.binary_search(&pair.image).expect("every example was listed");
                 let sums = sums[at * count * n..][..count * n].iter().skip(m).step_by(n);
                 plane.iter_mut().zip(sums).for_each(|(to, sum)| *to = *sum);
                 if let Some(residual) = residual {
-                    let residual = residual.of(image).iter().skip(*channel).step_by(channels);
+                    let residual = residual.of(pair.image).iter().skip(*channel).step_by(outputs);
                     plane.iter_mut().zip(residual).for_each(|(to, residual)| *to += residual);
                 }
                 for v in &mut plane {
@@ -353,11 +369,71 @@ impl<'r, 'c> Runner<'r, 'c> {
                 if let Some(f) = stage.then {
                     elementwise::activation_in_place(how, f, &mut plane);
                 }
-                let pair = Pair { member: m, image, audited: false };
                 self.offer(&mut queue, pair, (*channel, &plane), audit.as_mut());
             }
         }
         self.finish(queue);
+    }
+
+    /// For each member the pairs that are not out of reach at a glance; all others are counted. `largest` holds for each example the
+    /// largest fault-free number of what stage `index` gives.
+    fn within_reach(&mut self, index: usize, largest: &[f32]) -> Vec<Vec<Pair>> {
+        let stage = &self.campaign.executor.plan().stages[index];
+        let [_, channels] = places(self.flow.place(stage.last).shape);
+        let mut leeway: Option<((usize, usize), Vec<f32>)> = None;
+        let mut all = Vec::with_capacity(self.unit.members.len());
+        for (m, member) in self.unit.members.iter().enumerate() {
+            let every = member.images.iter().map(|&image| Pair { member: m, image, audited: false });
+            let lever = match (member.acting, stage.then) {
+                (Acting::Channel(channel), None) => channel.lever.map(|lever| (channel.output, lever)),
+                _ => None,
+            };
+            let (Some(screen), Some((channel, lever))) = (self.screen, lever) else {
+                all.push(every.collect());
+                continue;
+            };
+            if leeway.as_ref().is_none_or(|(of, _)| *of != (channel, lever.at)) {
+                let of = |image: usize| {
+                    let margins = self.campaign.margins(self.example(image));
+                    let x = self.factors(index, (channel, lever.at), image);
+                    screen.leeway((image, channel, channels), &x, largest[image], margins)
+                };
+                leeway = Some(((channel, lever.at), (0..self.unit.chunk.images.len()).map(of).collect()));
+            }
+            let (mut audit, mut kept) = (Audit::new(screen.how, member.fault), Vec::new());
+            for mut pair in every {
+                if leeway.as_ref().is_some_and(|(_, leeway)| lever.change.abs() < leeway[pair.image]) {
+                    pair.audited = audit.takes(self.example(pair.image) as u32);
+                    if !pair.audited {
+                        let golden = self.campaign.golden(self.example(pair.image));
+                        self.tallies[m].skipped(&golden);
+                        continue;
+                    }
+                }
+                kept.push(pair);
+            }
+            all.push(kept);
+        }
+        all
+    }
+
+    /// What number `at` of channel `channel` of stage `index` is multiplied with at each place of example `image`.
+    fn factors(&self, index: usize, (channel, at): (usize, usize), image: usize) -> Vec<f32> {
+        let (stage, step) = {
+            let executor = &self.campaign.executor;
+            (&executor.plan().stages[index], &executor.steps()[index])
+        };
+        let [count, _] = places(self.flow.place(stage.last).shape);
+        let place = self.flow.place(stage.inputs[0]);
+        let ([_, inputs], x) = (places(place.shape), place.of(image));
+        match &step.work {
+            Work::Convolution(geometry, _) if at < geometry.group_inputs() * geometry.taps() => {
+                geometry.read_by(channel, at).map(|offset| offset.map_or(0.0, |offset| x[offset])).collect()
+            }
+            Work::Linear(_) if at < inputs => x.iter().skip(at).step_by(inputs).copied().collect(),
+            Work::Scale(_) if at == 0 => x.iter().skip(channel).step_by(inputs).copied().collect(),
+            _ => vec![1.0; count],
+        }
     }
 
     /// An empty queue of pairs that differ in value `value` and go on at stage `from`.
@@ -398,7 +474,7 @@ impl<'r, 'c> Runner<'r, 'c> {
             return self.untouched(pair);
         }
         let (largest, example) = (queue.largest[pair.image], self.example(pair.image));
-        if let (Some(screen), Some(audit)) = (self.screen, audit) {
+        if let (Some(screen), Some(audit), false) = (self.screen, audit, pair.audited) {
             let margins = self.campaign.margins(example);
             if screen.skips((pair.image, channel, channels), &queue.change, largest, margins) {
                 pair.audited = audit.takes(example as u32);
@@ -414,20 +490,17 @@ impl<'r, 'c> Runner<'r, 'c> {
         self.flush_full(queue);
     }
 
-    /// Sums of the members' channels for examples `images`, `[example][place][member]`, each in the order of a whole run.
-    fn first_sums(&self, index: usize, group: usize, images: &[usize]) -> Vec<f32> {
+    /// Sums of `members`, channels of stage `index`, for examples `images`, `[example][place][member]`, each in the order of a whole run.
+    fn first_sums(&self, (index, group): (usize, usize), members: &[&Channel], images: &[usize]) -> Vec<f32> {
         let executor = &self.campaign.executor;
         let (stage, step) = (&executor.plan().stages[index], &executor.steps()[index]);
         let place = self.flow.place(stage.inputs[0]);
         let rows: Vec<Row> = images.iter().map(|&image| Row { image, origin: 0 }).collect();
-        let n = self.unit.members.len();
-        let members = || {
-            self.unit.members.iter().filter_map(|member| match member.acting {
-                Acting::Channel(channel) => Some(channel),
-                _ => None,
-            })
-        };
-        let starts: Vec<f32> = members().map(|channel| channel.start).collect();
+        let n = members.len();
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let starts: Vec<f32> = members.iter().map(|channel| channel.start).collect();
         let geometry = match &step.work {
             Work::Convolution(geometry, _) => geometry.clone(),
             Work::Linear(_) => {
@@ -440,7 +513,7 @@ impl<'r, 'c> Runner<'r, 'c> {
                 let mut sums = Vec::with_capacity(images.len() * count * n);
                 for image in images {
                     for x in place.of(*image).chunks_exact(channels) {
-                        sums.extend(members().map(|c| x[c.output] * c.weights[0] + c.start));
+                        sums.extend(members.iter().map(|c| x[c.output] * c.weights[0] + c.start));
                     }
                 }
                 return sums;
@@ -457,7 +530,7 @@ impl<'r, 'c> Runner<'r, 'c> {
         };
         let together =
             Convolution { input: [geometry.input[0], geometry.input[1], ci], outputs: n, groups: 1, ..geometry };
-        let weights: Vec<f32> = members().flat_map(|channel| &channel.weights).copied().collect();
+        let weights: Vec<f32> = members.iter().flat_map(|channel| &channel.weights).copied().collect();
         let set = self.device.instruction_set();
         let packed = conv::PackedForward::new(set, &together, &weights);
         let mut sums = vec![0.0; images.len() * together.output_len()];

@@ -112,7 +112,8 @@ impl<'a, 'c> Flow<'a, 'c> {
             if let Some(partial) = self.kept(index, batch) {
                 return Numbers::Partial(partial);
             }
-            if let Some(y) = (!bitwise).then(|| self.added(index, batch)).flatten() {
+            let reorder = |batch: &mut Batch| self.added(index, batch).or_else(|| self.shifted(index, batch));
+            if let Some(y) = (!bitwise).then(|| reorder(batch)).flatten() {
                 *reordered = true;
                 return Numbers::Dense(y);
             }
@@ -173,28 +174,47 @@ impl<'a, 'c> Flow<'a, 'c> {
         let round = |x: f32| if step.tf32 { tf32::round(x) } else { x };
         let x = self.place(stage.inputs[0]).difference(&batch.rows, partial, round);
         let first = partial.first.clone();
-        let shape = &network.shapes()[stage.last];
-        let mut y = Place { shape, golden: self.sums(index) }.gather(device, &batch.rows);
+        let (set, [count, _]) = (device.instruction_set(), places(&network.shapes()[stage.last]));
+        Some(self.onto_sums(index, batch, |around, y| match &step.work {
+            Work::Convolution(geometry, kernel) => conv::add_channel(set, geometry, kernel, &first, &x, around, y),
+            Work::Linear(weight) => matmul::add_rows(set, (count, &first), &x, weight, around, y),
+            _ => {}
+        }))
+    }
+
+    /// The stage's fault-free sums with the convolution of the whole change of what it reads; `None` where that is not possible.
+    fn shifted(&self, index: usize, batch: &mut Batch) -> Option<Buffer> {
+        let (campaign, device) = (self.campaign, self.device);
+        let stage = &campaign.executor.plan().stages[index];
+        if campaign.executor.steps()[index].tf32 {
+            return None;
+        }
+        let Numbers::Dense(now) = &batch.changes.get(&stage.inputs[0])?.numbers else { return None };
+        let weights = campaign.winograd(index)?;
+        let x = self.place(stage.inputs[0]).change(device, &batch.rows, now);
+        let x = &x[..batch.rows.len() * campaign.executor.len(stage.inputs[0])];
+        let add = |around: &Around<'_>, y: &mut [f32]| {
+            conv::add_winograd(device.instruction_set(), weights, x, around, y);
+        };
+        Some(self.onto_sums(index, batch, add))
+    }
+
+    /// Stage `index` where `add` adds something to its fault-free sums, and does what is to be done after sums.
+    fn onto_sums(&self, index: usize, batch: &mut Batch, add: impl FnOnce(&Around<'_>, &mut [f32])) -> Buffer {
+        let stage = &self.campaign.executor.plan().stages[index];
+        let shape = &self.campaign.weights.network().shapes()[stage.last];
+        let mut y = Place { shape, golden: self.sums(index) }.gather(self.device, &batch.rows);
         let residual = stage.residual.map(|value| self.take(batch, value));
         let len = batch.rows.len() * shape.iter().product::<usize>();
         let around = Around { residual: residual.as_ref().map(|r| &r[..len]), clip: stage.clip, ..Around::default() };
-        let set = self.device.instruction_set();
-        match &step.work {
-            Work::Convolution(geometry, kernel) => {
-                conv::add_channel(set, geometry, kernel, &first, &x, &around, &mut y[..len]);
-            }
-            Work::Linear(weight) => {
-                matmul::add_rows(set, (places(shape)[0], &first), &x, weight, &around, &mut y[..len]);
-            }
-            _ => {}
-        }
+        add(&around, &mut y[..len]);
         if let Some(value) = stage.residual {
             Self::put_back(batch, value, residual);
         }
         if let Some(f) = stage.then {
             self.device.activation_in_place(f, len, &mut y);
         }
-        Some(y)
+        y
     }
 
     /// Fault-free sums of stage `index` for the whole chunk.

@@ -5,7 +5,7 @@ use super::full::inside;
 use super::tile::Chunk;
 use crate::device::{Buffer, Cpu, Device, Place, Product, UNLIMITED};
 use crate::executor::plan::Stage;
-use crate::executor::step::{Affine, Work, arrange};
+use crate::executor::step::{Step, Work};
 use crate::kernel::{Threads, conv};
 use crate::op::Op;
 use crate::op::arithmetic::{Backward, Context, Forward, Kept, Pass, Target, Targets, places};
@@ -24,16 +24,8 @@ impl Campaign<'_> {
     /// Every stage arranged for the way back.
     pub(super) fn reversed(&self) -> Vec<Reverse> {
         let (executor, device) = (&self.executor, self.executor.device());
-        let each = |(stage, step): (&Stage, &crate::executor::step::Step<Cpu>)| {
-            let weights = || {
-                let mut values = self.weights.of(stage.head)[0].values.clone();
-                let affine = Affine::of(self.weights, stage).expect("layers with weights have channels");
-                let row = values.len() / affine.scale.len();
-                for (row, scale) in values.chunks_exact_mut(row).zip(&affine.scale) {
-                    arrange(row, *scale, stage, step.tf32);
-                }
-                values
-            };
+        let each = |(stage, step): (&Stage, &Step<Cpu>)| {
+            let weights = || step.multiplied(self.weights, stage);
             match &step.work {
                 Work::Convolution(geometry, _) => {
                     Reverse::Convolution(conv::PackedBackward::new(device.instruction_set(), geometry, &weights()))

@@ -19,10 +19,13 @@ mod tests;
 mod tile;
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use crate::device::{Cpu, Device};
+use crate::executor::step::Work;
 use crate::executor::{self, Executor};
 use crate::graph::Network;
+use crate::kernel::conv;
 use crate::op::Op;
 use crate::weights::Weights;
 use outcome::{Tally, argmax, confidence, is_close};
@@ -120,6 +123,8 @@ pub struct Campaign<'a> {
     close: Vec<bool>,
     /// For each value the last stage that reads it; no stage is after the output.
     last_reader: Vec<usize>,
+    /// For each stage its weights for changes of all that it reads, once somebody needs them; none where it has none such.
+    winograd: Vec<OnceLock<Option<conv::PackedWinograd>>>,
 }
 
 impl<'a> Campaign<'a> {
@@ -150,7 +155,20 @@ impl<'a> Campaign<'a> {
         let confidence = logits.chunks_exact(classes).zip(&predicted).map(|(z, &class)| confidence(z, class)).collect();
         let close = logits.chunks_exact(classes).map(is_close).collect();
         let last_reader = last_readers(&executor);
-        Ok(Self { weights, examples, count, options, executor, logits, predicted, confidence, close, last_reader })
+        let winograd = executor.plan().stages.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self {
+            weights,
+            examples,
+            count,
+            options,
+            executor,
+            logits,
+            predicted,
+            confidence,
+            close,
+            last_reader,
+            winograd,
+        })
     }
 
     /// How many examples there are.
@@ -230,6 +248,19 @@ impl<'a> Campaign<'a> {
             confidence: self.confidence[image],
             label: self.examples.labels.map(|labels| labels[image]),
         }
+    }
+
+    /// The weights of stage `index` for [`conv::add_winograd`], where it is a convolution that they suit.
+    fn winograd(&self, index: usize) -> Option<&conv::PackedWinograd> {
+        let (stage, step) = (&self.executor.plan().stages[index], &self.executor.steps()[index]);
+        let packed = || match &step.work {
+            Work::Convolution(geometry, _) => {
+                let weights = step.multiplied(self.weights, stage);
+                conv::PackedWinograd::new(self.executor.device().instruction_set(), geometry, &weights)
+            }
+            _ => None,
+        };
+        self.winograd[index].get_or_init(packed).as_ref()
     }
 
     /// Where the outputs are.

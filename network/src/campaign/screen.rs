@@ -6,6 +6,10 @@
 //! below the lead (so that no change is trusted to cancel another), and where the change is at most `largest` times the largest
 //! fault-free number of that value. One backward pass for each class gives the gradients of all faults on an example.
 //!
+//! Most pairs are skipped at a glance: where one weight is faulty, the change is no larger than the weight's times what it is
+//! multiplied with, so that one sum for each weight, example and class tells for all its faults how large they may be
+//! ([`Screen::leeway`]).
+//!
 //! A prediction is no proof. So a share of the pairs that would be skipped, drawn by fault and example, is run all the same, and
 //! outcomes say how many of these were critical. A skipped pair may in truth be masked: in a screened campaign `masked` is a lower
 //! bound.
@@ -86,6 +90,30 @@ impl Screen<'_> {
         let rows = &gradient[(image * channels + channel) * count..][..count];
         let safety = self.how.safety as f32;
         rows.chunks_exact(change.len()).zip(margins).all(|(row, margin)| safety * reach(change, row) < margin)
+    }
+}
+
+impl Screen<'_> {
+    /// How large a change of a factor may be that a channel's sums are made with, for [`Screen::skips`] to skip it whatever the stage cuts off
+    /// after sums. `x` is what it is multiplied with at each place.
+    pub(super) fn leeway(
+        &self,
+        (image, channel, channels): (usize, usize, usize),
+        x: &[f32],
+        largest: f32,
+        margins: impl ExactSizeIterator<Item = f32>,
+    ) -> f32 {
+        let most = x.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+        let limit = if most == 0.0 { f32::INFINITY } else { self.how.largest as f32 * largest / most };
+        let Some(gradient) = self.gradient else { return limit };
+        let count = margins.len() * x.len();
+        let rows = &gradient[(image * channels + channel) * count..][..count];
+        let safety = self.how.safety as f32;
+        let each = rows.chunks_exact(x.len()).zip(margins).map(|(row, margin)| match reach(x, row) {
+            0.0 if margin > 0.0 => f32::INFINITY,
+            reach => margin / (safety * reach),
+        });
+        each.fold(limit, f32::min)
     }
 }
 

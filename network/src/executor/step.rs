@@ -46,6 +46,16 @@ pub(crate) fn arrange(row: &mut [f32], scale: f64, stage: &Stage, tf32: bool) {
     }
 }
 
+/// All stored weights as the stage multiplies with them; `scale` holds a factor for each output.
+fn multiplied(tensors: &[Tensor], scale: &[f64], stage: &Stage, tf32: bool) -> Vec<f32> {
+    let mut values = tensors[0].values.clone();
+    let row = values.len() / scale.len();
+    for (row, scale) in values.chunks_exact_mut(row).zip(scale) {
+        arrange(row, *scale, stage, tf32);
+    }
+    values
+}
+
 impl Affine {
     fn identity(outputs: usize, bias: Option<&Tensor>) -> Self {
         let shift = bias.map_or_else(|| vec![0.0; outputs], |b| b.values.iter().map(|v| f64::from(*v)).collect());
@@ -98,13 +108,7 @@ impl<D: Device> Step<D> {
             return Self { work: Work::Plain(plain), bias: None, tf32: false };
         };
         let bias = shift.iter().any(|s| *s != 0.0).then(|| upload(device, &shift));
-        let scaled = || {
-            let mut values = tensors[0].values.clone();
-            for (row, scale) in values.chunks_exact_mut(tensors[0].values.len() / outputs).zip(&scale) {
-                arrange(row, *scale, stage, tf32);
-            }
-            device.upload(&values)
-        };
+        let scaled = || device.upload(&multiplied(tensors, &scale, stage, tf32));
         let work = match &node.op {
             Op::Linear(_) => Work::Linear(device.pack_linear(outputs, places(input)[1], &scaled())),
             Op::Conv2d(op) => {
@@ -115,6 +119,12 @@ impl<D: Device> Step<D> {
             _ => return Self { work: Work::Scale(upload(device, &scale)), bias, tf32: false },
         };
         Self { work, bias, tf32 }
+    }
+
+    /// The weights that the stage multiplies with, which a convolution or a linear layer heads, as it has them itself.
+    pub(crate) fn multiplied(&self, weights: &Weights, stage: &Stage) -> Vec<f32> {
+        let affine = Affine::of(weights, stage).expect("layers with weights have channels");
+        multiplied(weights.of(stage.head), &affine.scale, stage, self.tf32)
     }
 
     /// The first input as the stage's products take it, where that is not as it is.

@@ -3,7 +3,8 @@
 //! Row `m` and column `n` of a tile hold `start + sum over k of x[m, k] b[k, n]`, a chain of fused multiply-adds in the order
 //! of `k`. What `x` is depends on where its numbers are read: pixels under a kernel's taps make a convolution, rows of a
 //! matrix a product, channels against all pixels the gradient of a convolution's weights. Columns are lanes of vectors.
-//! Where each column has an `x` of its own (`x[m, k, n]`, a depthwise convolution), the product is lane by lane.
+//! Where each column has an `x` of its own (`x[m, k, n]`, a depthwise convolution), the product is lane by lane. Everywhere else whole
+//! vectors of `b` are read, also beyond the last column, whose lanes are not stored.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 
 use super::simd::Simd;
@@ -163,7 +164,8 @@ fn check<S: Simd, const LANEWISE: bool, const Z: usize>(chain: &Chain<'_>, grid:
     if chain.reach > 0 {
         let more = if LANEWISE { out.columns - 1 } else { 0 };
         assert!(x + chain.reach + more <= chain.x.len(), "rows lie inside x");
-        assert!(chain.b_last + out.columns <= chain.b.len(), "b has a row per product");
+        let lanes = if LANEWISE { out.columns } else { Z * S::LANES };
+        assert!(chain.b_last + lanes <= chain.b.len(), "b has a row per product, of whole vectors");
     }
     assert!(y + out.columns <= out.y.len(), "rows lie inside y");
     if let Some(residual) = out.finish.residual {
@@ -242,7 +244,10 @@ fn tile<S: Simd, const LANEWISE: bool, const T: usize, const Z: usize>(
         for &tap in chain.taps {
             let mut x = chain.x.as_ptr().add(tap);
             for _ in 0..chain.depth {
-                let values: [S::Vector; Z] = std::array::from_fn(|z| S::load(b.wrapping_add(z * S::LANES), masks[z]));
+                let values: [S::Vector; Z] = std::array::from_fn(|z| {
+                    let at = b.wrapping_add(z * S::LANES);
+                    if LANEWISE { S::load(at, masks[z]) } else { S::load_all(at) }
+                });
                 for t in 0..T {
                     let at = x.wrapping_add(x_at[t]);
                     for z in 0..Z {
@@ -301,7 +306,7 @@ mod tests {
         for columns in 1..=16 {
             for (rows, cols) in [(1, 1), (3, 11), (2, 35)] {
                 let (x, b, start) =
-                    (random(rows * 60 + cols + 60), random(15 * columns), random(rows * cols * columns));
+                    (random(rows * 60 + cols + 60), random(15 * columns + 32), random(rows * cols * columns));
                 let grid = Grid { loops: [(1, 0, 0), (rows, 60, cols * columns), (cols, 1, columns)] };
                 let mut wanted = start.clone();
                 for (m, row) in wanted.chunks_exact_mut(columns).enumerate() {

@@ -126,18 +126,38 @@ fn chunk_of(
 ) {
     let (input, output, border) = (conv.input_len(), conv.output_len(), conv.bordered());
     let together = (TOGETHER / (4 * (border.len() + output))).max(1);
+    let (group, first, _) = panels.span(panel);
+    // Whole vectors are read, and the last pixel's last ones may end beyond it.
+    let beyond = if conv.is_depthwise() {
+        0
+    } else {
+        panels.width.saturating_sub(conv.outputs - group * panels.columns - first)
+    };
     for (x, dy) in x.chunks(together * input).zip(dy.chunks(together * output)) {
-        if border.is_plain() {
-            set.run(Images { conv, panels, panel, x, dy, sums });
-            continue;
-        }
-        with_scratch(x.len() / input * border.len(), |bordered| {
-            for (image, to) in x.chunks_exact(input).zip(bordered.chunks_exact_mut(border.len())) {
-                border.fill(image, to);
+        with_tail(dy, beyond, |dy| {
+            if border.is_plain() {
+                return set.run(Images { conv, panels, panel, x, dy, sums });
             }
-            set.run(Images { conv, panels, panel, x: bordered, dy, sums });
+            with_scratch(x.len() / input * border.len(), |bordered| {
+                for (image, to) in x.chunks_exact(input).zip(bordered.chunks_exact_mut(border.len())) {
+                    border.fill(image, to);
+                }
+                set.run(Images { conv, panels, panel, x: bordered, dy, sums });
+            });
         });
     }
+}
+
+/// Lends `values` with `beyond` zeros behind them.
+fn with_tail(values: &[f32], beyond: usize, f: impl FnOnce(&[f32])) {
+    if beyond == 0 {
+        return f(values);
+    }
+    with_scratch(values.len() + beyond, |longer| {
+        longer[..values.len()].copy_from_slice(values);
+        longer[values.len()..].fill(0.0);
+        f(longer);
+    });
 }
 
 /// Bordered images and the gradients of their outputs.

@@ -97,7 +97,8 @@ impl Work for Planes<'_, '_> {
                 let (panel, lane, width) = weight.lane(channel);
                 let chain = Chain::new(bordered, (&taps, 1, 1), (&panel[lane..], width));
                 let finish = around.finish(0);
-                sweep::<S, false>(&chain, &grid, &mut Out { y, columns: 1, start: Start::Stored, finish });
+                // Lane by lane, as beyond this channel's weights there may be none.
+                sweep::<S, true>(&chain, &grid, &mut Out { y, columns: 1, start: Start::Stored, finish });
             } else {
                 all_outputs::<S>(conv, weight, channel, (bordered, &taps), &grid, &around, y);
             }

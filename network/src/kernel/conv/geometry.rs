@@ -79,6 +79,23 @@ impl Convolution {
         self.groups > 1 && self.groups == self.input[2] && self.groups == self.outputs
     }
 
+    /// For each place of what it gives the number of an image that weight `at` of output `output` is multiplied with; none where that is
+    /// outside.
+    pub(crate) fn read_by(&self, output: usize, at: usize) -> impl Iterator<Item = Option<usize>> {
+        let ([height, width, channels], [rows, columns, _]) = (self.input, self.output());
+        let channel = output / self.group_outputs() * self.group_inputs() + at / self.taps();
+        let tap = at % self.taps();
+        let place = move |tap: usize, i: usize, along: usize| {
+            // Before the first one wraps round to far beyond the last.
+            (i * self.stride[along] + tap * self.dilation[along]).wrapping_sub(self.padding[along])
+        };
+        (0..rows * columns).map(move |i| {
+            let (row, column) =
+                (place(tap / self.kernel[1], i / columns, 0), place(tap % self.kernel[1], i % columns, 1));
+            (row < height && column < width).then(|| (row * width + column) * channels + channel)
+        })
+    }
+
     /// Offset of tap `t` in a bordered image.
     pub(super) fn tap_offset(&self, t: usize) -> usize {
         let (down, across) = (t / self.kernel[1] * self.dilation[0], t % self.kernel[1] * self.dilation[1]);

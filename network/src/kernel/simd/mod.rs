@@ -29,6 +29,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn mask(lanes: usize) -> Self::Mask;
     /// Loads the lanes of the mask, zero elsewhere.
     unsafe fn load(from: *const f32, mask: Self::Mask) -> Self::Vector;
+    /// Loads all lanes.
+    unsafe fn load_all(from: *const f32) -> Self::Vector;
     /// Stores the lanes of the mask.
     unsafe fn store(to: *mut f32, mask: Self::Mask, value: Self::Vector);
     /// `a b + c`, rounded once.
@@ -72,12 +74,17 @@ impl Simd for Portable {
     unsafe fn load(from: *const f32, mask: usize) -> Self::Vector {
         if mask == Self::LANES {
             // SAFETY: the caller vouches for all lanes.
-            return unsafe { from.cast::<[f32; 8]>().read_unaligned() };
+            return unsafe { Self::load_all(from) };
         }
         let mut out = [0.0; 8];
         // SAFETY: the caller vouches for the lanes of the mask, at most eight.
         unsafe { std::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), mask) };
         out
+    }
+    #[inline(always)]
+    unsafe fn load_all(from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for all lanes.
+        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn store(to: *mut f32, mask: usize, value: Self::Vector) {

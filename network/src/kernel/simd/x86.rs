@@ -4,10 +4,10 @@
 use std::arch::x86_64::{
     __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _CMP_NLE_UQ, _CMP_ORD_Q, _CMP_UNORD_Q, _mm_castps_pd,
     _mm_cvtsd_f64, _mm_movehl_ps, _mm_store_ss, _mm_storeu_ps, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps,
-    _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps,
+    _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
     _mm256_maskload_ps, _mm256_max_ps, _mm256_min_ps, _mm256_or_ps, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_setr_epi32, _mm256_storeu_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_mask_blend_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps,
+    _mm256_setr_epi32, _mm256_storeu_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps,
 };
 
 use super::Simd;
@@ -45,6 +45,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn load(from: *const f32, mask: __mmask16) -> __m512 {
         unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+    #[inline(always)]
+    unsafe fn load_all(from: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
     unsafe fn store(to: *mut f32, mask: __mmask16, value: __m512) {
@@ -101,6 +105,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load(from: *const f32, lanes: FirstLanes) -> __m256 {
         unsafe { _mm256_maskload_ps(from, lanes.mask) }
+    }
+    #[inline(always)]
+    unsafe fn load_all(from: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(from) }
     }
     #[inline(always)]
     unsafe fn store(mut to: *mut f32, lanes: FirstLanes, value: __m256) {
