@@ -35,7 +35,7 @@ const ENGINE_MEMORY: u64 = 1 << 30;
 
 impl StageKind for Inject {
     const KIND: &'static str = "inject";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Put faults into weights or activations, and count the damage";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
