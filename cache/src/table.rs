@@ -9,13 +9,14 @@ mod samples;
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
-    StringArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
 
 pub use builder::{ColumnSpec, TableBuilder};
 pub use cell::Cell;
@@ -213,9 +214,9 @@ impl Table {
         })?;
         let chunks: Vec<&dyn Array> = self.batches.iter().map(|batch| batch.column(index).as_ref()).collect();
         match chunks.as_slice() {
-            [] => Ok(arrow::array::new_empty_array(self.schema.field(index).data_type())),
+            [] => Ok(arrow_array::new_empty_array(self.schema.field(index).data_type())),
             [_] => Ok(Arc::clone(self.batches[0].column(index))),
-            chunks => Ok(arrow::compute::concat(chunks)?),
+            chunks => Ok(arrow_select::concat::concat(chunks)?),
         }
     }
 

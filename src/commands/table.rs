@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use clap::Args;
 use duress_cache::{StoreError, Table};
 use duress_engine::run::collect;

@@ -1,8 +1,10 @@
 //! Tables as data: which columns are features, which is the label or the target.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Int64Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::decoded::{Answers, Decoded, Values};
@@ -184,7 +186,7 @@ impl Rows<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BooleanArray, Float64Array, Int64Array, ListArray, StringArray};
+    use arrow_array::{BooleanArray, Float64Array, Int64Array, ListArray, StringArray};
 
     use super::*;
 

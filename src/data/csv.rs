@@ -1,11 +1,9 @@
 //! `csv`: columns of a text file with a header line.
 
-use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Format;
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{Field, Schema};
 
 use super::columns::{self, Columns};
 use super::decoded::Decoded;
@@ -13,16 +11,38 @@ use super::error::DataError;
 
 /// Decodes the file.
 pub(super) fn decode(file: &str, raw: &[u8], columns: &Columns) -> Result<Decoded, DataError> {
-    let bad = |error: &ArrowError| DataError::malformed(file, format!("it is no CSV file with a header ({error})"));
-    let format = Format::default().with_header(true);
-    let (schema, _) = format.infer_schema(Cursor::new(raw), None).map_err(|error| bad(&error))?;
-    let schema = Arc::new(schema);
-    let batches = ReaderBuilder::new(schema.clone())
-        .with_format(format)
-        .build(Cursor::new(raw))
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| bad(&error))?;
-    columns::decode(file, &schema, &batches, columns)
+    let bad = |problem: String| DataError::malformed(file, format!("it is no CSV file with a header ({problem})"));
+    let mut reader = csv::Reader::from_reader(raw);
+    let names = reader.headers().map_err(|error| bad(error.to_string()))?.clone();
+    let mut texts: Vec<Vec<String>> = vec![Vec::new(); names.len()];
+    for row in reader.records() {
+        let row = row.map_err(|error| bad(error.to_string()))?;
+        texts.iter_mut().zip(&row).for_each(|(column, text)| column.push(text.to_owned()));
+    }
+    let arrays: Vec<ArrayRef> = texts.iter().map(|texts| array(texts)).collect();
+    let field = |(name, array): (&str, &ArrayRef)| Field::new(name, array.data_type().clone(), true);
+    let schema = Arc::new(Schema::new(names.iter().zip(&arrays).map(field).collect::<Vec<_>>()));
+    let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(|error| bad(error.to_string()))?;
+    columns::decode(file, &schema, &[batch], columns)
+}
+
+/// A column as the narrowest of whole numbers, numbers, truth values and texts that all of it can be; what is empty is no value.
+fn array(texts: &[String]) -> ArrayRef {
+    let given = || texts.iter().map(|text| (!text.is_empty()).then_some(text.as_str()));
+    let all = |fits: fn(&str) -> bool| given().flatten().all(fits);
+    if all(|text| text.parse::<i64>().is_ok()) {
+        Arc::new(given().map(|text| text?.parse().ok()).collect::<Int64Array>())
+    } else if all(|text| text.parse::<f64>().is_ok()) {
+        Arc::new(given().map(|text| text?.parse().ok()).collect::<Float64Array>())
+    } else if all(|text| truth(text).is_some()) {
+        Arc::new(given().map(|text| truth(text?)).collect::<BooleanArray>())
+    } else {
+        Arc::new(given().collect::<StringArray>())
+    }
+}
+
+fn truth(text: &str) -> Option<bool> {
+    text.to_ascii_lowercase().parse().ok()
 }
 
 #[cfg(test)]
@@ -47,5 +67,7 @@ mod tests {
         assert!(read("a,kind\n1,0\nx,1\n", kind()).expect_err("text").contains("`a` holds Utf8"));
         assert!(read("a,kind\n1\n", kind()).expect_err("short").contains("CSV"));
         read("", kind()).expect_err("empty");
+        let flags = read("a,on,kind\n1,True,0\n2,false,1\n", kind()).expect("intact");
+        assert_eq!(flags.values, Values::Floats(vec![1.0, 1.0, 2.0, 0.0]));
     }
 }

@@ -1,6 +1,6 @@
 //! `parquet`: columns of a Parquet file.
 
-use arrow::error::ArrowError;
+use arrow_schema::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -26,7 +26,7 @@ pub(super) fn decode(file: &str, raw: &[u8], columns: &Columns) -> Result<Decode
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Float32Array, Int32Array, RecordBatch};
+    use arrow_array::{ArrayRef, Float32Array, Int32Array, RecordBatch};
     use parquet::arrow::ArrowWriter;
 
     use super::super::decoded::{Answers, Values};

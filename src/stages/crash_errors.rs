@@ -1,6 +1,6 @@
 //! The table of measured output errors under crashes: what `inject` writes and `bound` sets its bounds beside.
 
-use arrow::array::Array;
+use arrow_array::Array;
 use duress_cache::{Cell, ColumnSpec, Table, TableBuilder, TableError};
 
 use crate::nn::statistics::Moments;

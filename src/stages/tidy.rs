@@ -211,7 +211,7 @@ impl Measure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::Array;
+    use arrow_array::Array;
 
     const LAYOUT: Layout = Layout {
         metrics: &[Metric { name: "accuracy", doc: "share of all samples" }],

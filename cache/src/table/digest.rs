@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait};
-use arrow::datatypes::{
-    DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, OffsetSizeTrait};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::{Table, TableError};
 use crate::content_hash::{ContentHash, Digest, Hasher};
@@ -239,8 +240,8 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
-    use arrow::buffer::NullBuffer;
+    use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+    use arrow_buffer::NullBuffer;
     use proptest::prelude::*;
 
     use super::super::samples::{cut, every_type};
@@ -361,8 +362,8 @@ mod tests {
     fn the_order_of_rows_and_of_columns_is_part_of_it() {
         let batch = every_type();
         let reversed: Vec<u64> = (0..9).rev().collect();
-        let rows = arrow::array::UInt64Array::from(reversed);
-        let taken = arrow::compute::take_record_batch(&batch, &rows).unwrap();
+        let rows = arrow_array::UInt64Array::from(reversed);
+        let taken = arrow_select::take::take_record_batch(&batch, &rows).unwrap();
         assert_ne!(cut(&taken, &[]).digest(), cut(&batch, &[]).digest());
         let columns: Vec<usize> = (0..batch.num_columns()).rev().collect();
         assert_ne!(cut(&batch.project(&columns).unwrap(), &[]).digest(), cut(&batch, &[]).digest());

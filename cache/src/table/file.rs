@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Schema};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema};
+use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -144,8 +144,8 @@ fn read(bytes: Bytes) -> Result<Table, TableError> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float32Array, ListArray};
-    use arrow::datatypes::Float32Type;
+    use arrow_array::types::Float32Type;
+    use arrow_array::{Float32Array, ListArray};
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
     use super::super::TableBuilder;
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn text_of_another_program_is_text_however_that_program_keeps_it_in_memory() {
-        let views = arrow::array::StringViewArray::from(vec!["a", "b"]);
+        let views = arrow_array::StringViewArray::from(vec!["a", "b"]);
         let batch = RecordBatch::try_from_iter([("name", Arc::new(views) as _)]).unwrap();
         let mut bytes = Vec::new();
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::{DataType, Field, Fields, Schema};
-use arrow::util::display::array_value_to_string;
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::{DataType, Field, Fields, Schema};
 use duress_cache::{Entry, Store, StoreError, Table, TableError};
 
 use crate::plan::{Coordinate, Instance, Plan};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use duress_cache::{Digest, StoreError, Table};
 
 /// Decoded tables by digest, the least recently used dropped first.

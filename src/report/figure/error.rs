@@ -1,6 +1,6 @@
 //! Why a figure cannot be drawn, and what to do about it.
 
-use arrow::error::ArrowError;
+use arrow_schema::ArrowError;
 use duress_cache::TableError;
 
 /// Why a figure cannot be drawn; fits behind "failed to".

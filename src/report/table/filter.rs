@@ -1,9 +1,9 @@
 //! Picking rows by the values of their columns.
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
+use arrow_array::BooleanArray;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use arrow_select::filter::filter_record_batch;
 
 use super::cell;
 
@@ -67,7 +67,7 @@ pub fn keep(rows: &RecordBatch, conditions: &[Condition]) -> Result<RecordBatch,
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int64Array, StringArray};
+    use arrow_array::{Float64Array, Int64Array, StringArray};
 
     use super::*;
 

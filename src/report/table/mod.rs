@@ -7,8 +7,8 @@ mod text;
 use std::fmt;
 use std::path::Path;
 
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use clap::ValueEnum;
 
 pub use filter::{Condition, FilterError, keep};

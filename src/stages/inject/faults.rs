@@ -1,6 +1,6 @@
 //! The table of faults: one row each, with what it hit and how the samples ended.
 
-use arrow::array::Array;
+use arrow_array::Array;
 use duress_cache::{Cell, ColumnSpec, Table, TableBuilder, TableError};
 use duress_network::campaign::Outcome;
 
@@ -184,8 +184,8 @@ pub(super) fn rows(table: &Table) -> Result<Vec<Row>, TableError> {
     let (correct, correct_top5, screened, audited) = (correct?, correct_top5?, screened?, audited?);
     let (audit_wrong, listed_images, listed_critical) = (audit_wrong?, listed_images?, listed_critical?);
     let confidence_change = table.f64s("confidence_change")?;
-    let text = |column: &arrow::array::StringArray, r| (!column.is_null(r)).then(|| column.value(r).to_owned());
-    let count = |column: &arrow::array::Int64Array, r| (!column.is_null(r)).then(|| column.value(r) as u64);
+    let text = |column: &arrow_array::StringArray, r| (!column.is_null(r)).then(|| column.value(r).to_owned());
+    let count = |column: &arrow_array::Int64Array, r| (!column.is_null(r)).then(|| column.value(r) as u64);
     let row = |r: usize| Row {
         layer: text(&layer, r),
         bit: (!bit.is_null(r)).then(|| bit.value(r)),

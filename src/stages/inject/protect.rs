@@ -1,6 +1,6 @@
 //! The keys of protections, and what they make of a network.
 
-use arrow::array::Array;
+use arrow_array::Array;
 use duress_cache::{Table, Tree};
 use duress_engine::input::{AnyTable, Input};
 use duress_engine::run::RunContext;

@@ -302,7 +302,7 @@ fn push_listed(
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Array;
+    use arrow_array::Array;
     use duress_network::campaign::{Campaign, Examples, Fault, Options, Run};
 
     use super::*;

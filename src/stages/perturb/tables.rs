@@ -1,6 +1,6 @@
 //! The tables of `perturb`: parts, and what is made of them.
 
-use arrow::array::Array;
+use arrow_array::Array;
 use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError};
 
 use crate::nn::Examples;
