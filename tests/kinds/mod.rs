@@ -1,5 +1,6 @@
 //! Every kind of stage, by looping over the registry.
 
+mod attacks;
 mod protections;
 
 use std::collections::BTreeSet;

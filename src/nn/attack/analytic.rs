@@ -90,12 +90,15 @@ fn just_more_than_the_smallest_perturbation_fools_and_just_less_does_not() {
         pgd(Norm::L2, Loss::CrossEntropy),
         pgd(Norm::Linf, Loss::Dlr),
     ];
-    for norm in [Norm::Linf, Norm::L2] {
+    for norm in [Norm::Linf, Norm::L2, Norm::L1] {
         methods.push(apgd(norm, Goal::Loss(Loss::CrossEntropy)));
         methods.push(apgd(norm, Goal::Loss(Loss::Dlr)));
         methods.push(apgd(norm, Goal::Targets(4)));
-        methods.push(Method::DeepFool(Minimal { steps: 30, norm }));
         methods.push(Method::Fmn(Minimal { steps: 200, norm }));
+        methods.push(Method::Fab(Fab { steps: 30, targets: 4, norm }));
+    }
+    for norm in [Norm::Linf, Norm::L2] {
+        methods.push(Method::DeepFool(Minimal { steps: 30, norm }));
     }
     for method in methods {
         let mut found = 0;
@@ -107,7 +110,7 @@ fn just_more_than_the_smallest_perturbation_fools_and_just_less_does_not() {
             found += usize::from(fooled);
         }
         // Ascent follows the class that is nearest at first, which may not be the one whose boundary is nearest.
-        let wanted = if matches!(method, Method::DeepFool(_)) { ROWS } else { ROWS * 3 / 4 };
+        let wanted = if matches!(method, Method::DeepFool(_) | Method::Fab(_)) { ROWS } else { ROWS * 3 / 4 };
         assert!(found >= wanted, "{method:?}: {found} of {ROWS}");
     }
 }
@@ -115,8 +118,13 @@ fn just_more_than_the_smallest_perturbation_fools_and_just_less_does_not() {
 #[test]
 fn minimal_attacks_find_the_smallest_perturbation() {
     let linear = Linear::new();
-    for norm in [Norm::Linf, Norm::L2] {
-        for method in [Method::DeepFool(Minimal { steps: 30, norm }), Method::Fmn(Minimal { steps: 500, norm })] {
+    for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        let mut methods =
+            vec![Method::Fmn(Minimal { steps: 500, norm }), Method::Fab(Fab { steps: 60, targets: CLASSES - 1, norm })];
+        if norm != Norm::L1 {
+            methods.push(Method::DeepFool(Minimal { steps: 30, norm }));
+        }
+        for method in methods {
             let mut near = 0;
             for row in 0..ROWS {
                 let (fooled, size) = linear.fooled(row, method, 1e3);
@@ -125,7 +133,7 @@ fn minimal_attacks_find_the_smallest_perturbation() {
                 near += usize::from(fooled && size <= smallest * 1.06);
             }
             // The minimum-norm attack goes for the class that is nearest where it stands, which may change from step to step.
-            let wanted = if matches!(method, Method::DeepFool(_)) { ROWS } else { ROWS * 3 / 4 };
+            let wanted = if matches!(method, Method::Fmn(_)) { ROWS * 3 / 4 } else { ROWS };
             assert!(near >= wanted, "{method:?}: {near} of {ROWS}");
         }
     }
@@ -172,6 +180,9 @@ fn every_attack_keeps_to_its_norm_and_range_and_does_not_see_its_batch() {
         random(Norm::L1),
         short(Norm::Linf, Goal::Loss(Loss::CrossEntropy)),
         short(Norm::L2, Goal::Targets(2)),
+        short(Norm::L1, Goal::Loss(Loss::Dlr)),
+        Method::Fmn(Minimal { steps: 9, norm: Norm::L1 }),
+        Method::Fab(Fab { steps: 4, targets: 2, norm: Norm::L2 }),
         Method::DeepFool(Minimal { steps: 5, norm: Norm::L2 }),
         Method::Fmn(Minimal { steps: 9, norm: Norm::Linf }),
         Method::Square(Square { queries: 20, share: 0.8 }),

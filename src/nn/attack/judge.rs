@@ -23,6 +23,10 @@ pub struct Attacked {
     pub linf: f64,
     /// Euclidean norm of the perturbation, as measured.
     pub l2: f64,
+    /// The perturbation in the norm that epsilon bounds, as measured; `None` of noise that no norm bounds.
+    pub size: Option<f64>,
+    /// The lowest and the highest perturbed feature.
+    pub extremes: (f32, f32),
     /// Cross-entropy of the attacked class on the clean sample.
     pub loss_before: f32,
     /// Cross-entropy of the attacked class on the perturbed sample.
@@ -38,9 +42,9 @@ pub fn attack(
     samples: &Samples<'_>,
     attack: &Attack,
     eps: f64,
-    warm: Option<&[f32]>,
+    known: Option<&[f32]>,
 ) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
-    attack_from(classifier, classifier, samples, attack, eps, warm)
+    attack_from(classifier, classifier, samples, attack, eps, known)
 }
 
 /// Perturbs the samples against `surrogate` and measures what that does to `classifier`: a transferred attack.
@@ -53,19 +57,21 @@ pub fn attack_from(
     samples: &Samples<'_>,
     attack: &Attack,
     eps: f64,
-    warm: Option<&[f32]>,
+    known: Option<&[f32]>,
 ) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
-    let x = perturb(surrogate, samples, attack, eps, warm)?;
+    let x = perturb(surrogate, samples, attack, eps, known)?;
     audit(samples, attack, eps, &x)?;
     let rows = samples.ids.len();
     let outputs = classifier.outputs();
     let (before, after) = (classifier.logits(samples.x, rows)?, classifier.logits(&x, rows)?);
     let classes = classes(classifier, samples, attack.class)?;
+    let norm = attack.method.norm();
     let judged = (0..rows).map(|r| {
         let row = |v: &[f32]| argmax(&v[r * outputs..(r + 1) * outputs]) as u32;
         let loss = |v: &[f32]| cross_entropy(&v[r * outputs..(r + 1) * outputs], classes[r] as usize);
         let features = r * classifier.inputs()..(r + 1) * classifier.inputs();
-        let (linf, l2) = distance(&samples.x[features.clone()], &x[features]);
+        let (clean, moved) = (&samples.x[features.clone()], &x[features]);
+        let (linf, l2) = distance(clean, moved);
         Attacked {
             clean_prediction: row(&before),
             clean_correct: row(&before) == samples.labels[r],
@@ -73,6 +79,8 @@ pub fn attack_from(
             success: row(&after) != classes[r],
             linf,
             l2,
+            size: (norm != Norm::None).then(|| norm.of(clean, moved)),
+            extremes: moved.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v))),
             loss_before: loss(&before),
             loss_after: loss(&after),
         }

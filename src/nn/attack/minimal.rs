@@ -1,8 +1,11 @@
-//! Attacks that look for a small perturbation rather than for one of a given size.
+//! Attacks that look for a small perturbation rather than for one of a given size. What they find does not depend on epsilon: one
+//! search answers every size of a sweep.
 
 use super::loss::{ranked, runner_up};
 use super::perturb::Run;
-use super::{AttackError, Norm};
+use super::region::onto_l1;
+use super::{Attack, AttackError, Method, Norm, Samples, fab};
+use crate::nn::classifier::Classifier;
 use crate::nn::executor::argmax;
 
 /// Settings of an attack that looks for the smallest perturbation.
@@ -10,7 +13,7 @@ use crate::nn::executor::argmax;
 pub struct Minimal {
     /// Gradient steps.
     pub steps: usize,
-    /// The norm that is made small: infinity or Euclidean.
+    /// The norm that is made small.
     pub norm: Norm,
 }
 
@@ -19,26 +22,47 @@ const OVERSHOOT: f64 = 0.02;
 /// Classes that `DeepFool` looks at: the most likely ones, as its authors do for many classes.
 const CANDIDATES: usize = 10;
 
+/// The points that an attack for small perturbations finds, however far they are; `None` for other attacks. To be given to
+/// [`super::perturb`] at every epsilon.
+///
+/// # Errors
+/// As [`super::perturb`].
+pub fn search(
+    classifier: &Classifier,
+    samples: &Samples<'_>,
+    attack: &Attack,
+) -> Result<Option<Vec<f32>>, AttackError> {
+    if !attack.method.is_minimal() {
+        return Ok(None);
+    }
+    let run = Run::new(classifier, samples, attack, f64::MAX)?;
+    if run.classes.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    match attack.method {
+        Method::DeepFool(minimal) => deepfool(&run, minimal),
+        Method::Fmn(minimal) => fmn(&run, minimal),
+        Method::Fab(fab) => fab::run(&run, fab),
+        _ => return Ok(None),
+    }
+    .map(Some)
+}
+
 impl Run<'_> {
     /// `x` within the range of the data.
-    fn clip(&self, x: f64) -> f32 {
+    pub(super) fn clip(&self, x: f64) -> f32 {
         let (lowest, highest) = self.attack.clip.unwrap_or((f32::MIN, f32::MAX));
         (x as f32).clamp(lowest, highest)
-    }
-
-    /// The points that were found, moved into their balls.
-    fn within(&self, mut found: Vec<f32>) -> Vec<f32> {
-        self.region.project(&mut found);
-        found
     }
 }
 
 /// Of each norm the dual one, in which gradients are measured.
-fn dual(norm: Norm, gradient: &[f32]) -> f64 {
+pub(super) fn dual(norm: Norm, gradient: &[f32]) -> f64 {
     let sizes = gradient.iter().map(|g| f64::from(g.abs()));
     match norm {
         Norm::L2 => sizes.map(|g| g * g).sum::<f64>().sqrt(),
-        _ => sizes.sum(),
+        Norm::L1 => sizes.fold(0.0, f64::max),
+        Norm::Linf | Norm::None => sizes.sum(),
     }
 }
 
@@ -53,7 +77,7 @@ fn unit(norm: Norm, g: f32, length: f64) -> f64 {
 }
 
 /// Steps to the nearest boundary of the linearised network, until another class is largest.
-pub(super) fn deepfool(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackError> {
+fn deepfool(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackError> {
     let (n, outputs) = (run.features(), run.outputs());
     let clean = run.samples.x;
     let mut x = clean.to_vec();
@@ -89,7 +113,7 @@ pub(super) fn deepfool(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, Att
             }
         }
     }
-    Ok(run.within(x))
+    Ok(x)
 }
 
 /// For each row the shortest step to a boundary of the linearised network.
@@ -130,20 +154,45 @@ fn nearest(
     Ok(steps)
 }
 
-/// One row of the fast minimum-norm attack.
-#[derive(Clone)]
+/// The ball of one row of the fast minimum-norm attack.
 struct Ball {
     radius: f64,
+    /// The size of the smallest perturbation that fooled; infinite before there is one.
     smallest: f64,
+    /// The largest that the range of the data allows, beyond which no ball need grow.
+    largest: f64,
+}
+
+impl Ball {
+    fn new(run: &Run<'_>, norm: Norm, clean: &[f32]) -> Self {
+        let Some((lo, hi)) = run.attack.clip else {
+            return Self { radius: f64::INFINITY, smallest: f64::INFINITY, largest: f64::INFINITY };
+        };
+        let far: Vec<f32> = clean.iter().map(|x| if *x - lo > hi - *x { lo } else { hi }).collect();
+        Self { radius: f64::INFINITY, smallest: f64::INFINITY, largest: norm.of(clean, &far) }
+    }
+
+    /// The next radius (Pintor et al. 2021, algorithm 1): less once the class has fallen, more while it stands, and before it has
+    /// ever fallen as far as the boundary of the linearised network is.
+    fn update(&mut self, fooled: bool, distance: f64, to_boundary: f64, change: f64) {
+        if fooled {
+            self.smallest = self.smallest.min(distance);
+            self.radius = (self.radius * (1.0 - change)).min(self.smallest);
+        } else if self.smallest.is_finite() {
+            self.radius *= 1.0 + change;
+        } else {
+            self.radius = distance + to_boundary;
+        }
+        self.radius = self.radius.min(self.largest);
+    }
 }
 
 /// Steps along the gradient of the margin within a ball that grows while the class stands and shrinks once it has fallen.
-pub(super) fn fmn(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackError> {
-    let (n, outputs) = (run.features(), run.outputs());
+fn fmn(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackError> {
+    let (n, outputs, norm) = (run.features(), run.outputs(), settings.norm);
     let (clean, rows) = (run.samples.x, run.classes.len());
-    let mut x = clean.to_vec();
-    let mut best = clean.to_vec();
-    let mut balls = vec![Ball { radius: f64::INFINITY, smallest: f64::INFINITY }; rows];
+    let (mut x, mut best) = (clean.to_vec(), clean.to_vec());
+    let mut balls: Vec<Ball> = clean.chunks_exact(n).map(|clean| Ball::new(run, norm, clean)).collect();
     for step in 0..=settings.steps {
         let (logits, gradient) = run.forward_backward(&x, rows, |row, logits, out| {
             let class = run.classes[row] as usize;
@@ -159,53 +208,54 @@ pub(super) fn fmn(run: &Run<'_>, settings: Minimal) -> Result<Vec<f32>, AttackEr
             let (clean, gradient) = (&clean[at.clone()], &gradient[at.clone()]);
             let logits = &logits[row * outputs..(row + 1) * outputs];
             let class = run.classes[row] as usize;
-            let point = &mut x[at.clone()];
-            let (size, distance) = (dual(settings.norm, gradient), settings.norm.of(clean, point));
-            let length_of_gradient = dual(Norm::L2, gradient);
-            if argmax(logits) == class {
-                let gap = f64::from(logits[class]) - f64::from(logits[runner_up(logits, class)]);
-                ball.radius = match (ball.smallest.is_finite(), size > 0.0) {
-                    (true, _) => ball.radius * (1.0 + change),
-                    (false, true) => distance + gap / size,
-                    (false, false) => f64::INFINITY,
-                };
-            } else {
-                if distance < ball.smallest {
-                    ball.smallest = distance;
-                    best[at].copy_from_slice(point);
-                }
-                ball.radius = ball.radius.min(ball.smallest) * (1.0 - change);
+            let (point, fooled) = (&mut x[at.clone()], argmax(logits) != class);
+            let (size, distance) = (dual(norm, gradient), norm.of(clean, point));
+            if fooled && distance < ball.smallest {
+                best[at].copy_from_slice(point);
             }
-            let mut delta: Vec<f64> = point
-                .iter()
-                .zip(clean)
-                .zip(gradient)
-                .map(|((x, c), g)| {
-                    // In every norm along the gradient itself; the ball makes the difference.
-                    let by = if size > 0.0 { length * unit(Norm::L2, *g, length_of_gradient) } else { 0.0 };
-                    f64::from(*x) - f64::from(*c) + by
-                })
-                .collect();
-            shorten(settings.norm, &mut delta, ball.radius);
-            point.iter_mut().zip(clean).zip(delta).for_each(|((x, c), d)| *x = run.clip(f64::from(*c) + d));
+            let gap = f64::from(logits[class]) - f64::from(logits[runner_up(logits, class)]);
+            let to_boundary = if size > 0.0 { gap.abs() / size } else { f64::INFINITY };
+            ball.update(fooled, distance, to_boundary, change);
+            advance(run, norm, point, clean, (gradient, length), ball.radius);
         }
     }
-    Ok(run.within(best))
+    Ok(best)
+}
+
+/// In every norm along the gradient itself, by `length`; then into the ball, which makes the difference, and the range.
+fn advance(
+    run: &Run<'_>,
+    norm: Norm,
+    point: &mut [f32],
+    clean: &[f32],
+    (gradient, length): (&[f32], f64),
+    radius: f64,
+) {
+    let size = dual(Norm::L2, gradient);
+    let by = if size > 0.0 && size.is_finite() { length / size } else { 0.0 };
+    let mut delta: Vec<f64> = point
+        .iter()
+        .zip(clean)
+        .zip(gradient)
+        .map(|((x, c), g)| f64::from(*x) - f64::from(*c) + if by > 0.0 { by * f64::from(*g) } else { 0.0 })
+        .collect();
+    shorten(norm, &mut delta, radius);
+    point.iter_mut().zip(clean).zip(delta).for_each(|((x, c), d)| *x = run.clip(f64::from(*c) + d));
 }
 
 /// Moves `delta` into the ball of radius `radius`.
-fn shorten(norm: Norm, delta: &mut [f64], radius: f64) {
-    if norm == Norm::L2 {
-        let length = delta.iter().map(|d| d * d).sum::<f64>().sqrt();
-        if length > radius {
-            for d in delta {
-                *d *= radius / length;
+fn shorten(norm: Norm, delta: &mut Vec<f64>, radius: f64) {
+    match norm {
+        Norm::L2 => {
+            let length = delta.iter().map(|d| d * d).sum::<f64>().sqrt();
+            if length > radius {
+                for d in delta {
+                    *d *= radius / length;
+                }
             }
         }
-    } else {
+        Norm::L1 => *delta = onto_l1(delta, &vec![f64::INFINITY; delta.len()], radius),
         // A radius that is no number leaves everything where it is.
-        for d in delta {
-            *d = d.max(-radius).min(radius);
-        }
+        Norm::Linf | Norm::None => delta.iter_mut().for_each(|d| *d = d.max(-radius).min(radius)),
     }
 }

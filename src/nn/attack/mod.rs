@@ -11,6 +11,7 @@ use duress_network::training::TrainingError;
 
 mod apgd;
 mod direction;
+mod fab;
 mod judge;
 mod loss;
 mod minimal;
@@ -18,18 +19,21 @@ mod perturb;
 mod pixel;
 mod region;
 mod square;
+mod strength;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use apgd::{Apgd, Goal};
+pub use fab::Fab;
 pub use judge::{Attacked, attack, attack_from};
 pub use loss::Loss;
-pub use minimal::Minimal;
+pub use minimal::{Minimal, search};
 pub use perturb::perturb;
 pub use pixel::Evolution;
 pub use square::Square;
-pub use sweep::{Sweep, SweepOptions, SweepSample, sweep, sweep_from};
+pub use strength::{Strength, strength};
+pub use sweep::{Sweep, SweepOptions, SweepSample, sweep, sweep_set};
 
 /// How inputs are perturbed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,12 +42,14 @@ pub enum Method {
     Fgsm,
     /// Projected gradient ascent (Madry et al. 2018); the last iterate counts.
     Pgd(Pgd),
-    /// Auto-PGD (Croce and Hein 2020); every iterate counts.
+    /// Auto-PGD (Croce and Hein 2020, 2021); every iterate counts.
     Apgd(Apgd),
     /// `DeepFool` (Moosavi-Dezfooli, Fawzi and Frossard 2016): a small perturbation, which counts where it is within epsilon.
     DeepFool(Minimal),
     /// The fast minimum-norm attack (Pintor et al. 2021), likewise.
     Fmn(Minimal),
+    /// FAB towards each of the most likely other classes (Croce and Hein 2020), likewise.
+    Fab(Fab),
     /// Square (Andriushchenko et al. 2020): random search by outputs alone, in the infinity norm.
     Square(Square),
     /// One pixel (Su, Vargas and Sakurai 2019), changed by epsilon at most, found by differential evolution on outputs alone.
@@ -76,8 +82,39 @@ impl Method {
             Self::Pgd(pgd) => pgd.norm,
             Self::Apgd(apgd) => apgd.norm,
             Self::DeepFool(minimal) | Self::Fmn(minimal) => minimal.norm,
+            Self::Fab(fab) => fab.norm,
             Self::Gaussian => Norm::None,
             Self::Fgsm | Self::Square(_) | Self::OnePixel(_) | Self::Uniform => Norm::Linf,
+        }
+    }
+
+    /// Whether it looks for a small perturbation, whatever epsilon is.
+    #[must_use]
+    pub fn is_minimal(&self) -> bool {
+        matches!(self, Self::DeepFool(_) | Self::Fmn(_) | Self::Fab(_))
+    }
+
+    /// Whether it asks the network nothing.
+    #[must_use]
+    pub fn is_noise(&self) -> bool {
+        matches!(self, Self::Gaussian | Self::Uniform)
+    }
+
+    /// Whether it sees outputs alone.
+    #[must_use]
+    pub fn is_black_box(&self) -> bool {
+        matches!(self, Self::Square(_) | Self::OnePixel(_))
+    }
+
+    /// What the gradients that it follows are of (of targeted attacks, the margin); `None` for those that follow none.
+    #[must_use]
+    pub fn follows(&self) -> Option<Loss> {
+        match self {
+            Self::Fgsm => Some(Loss::CrossEntropy),
+            Self::Pgd(pgd) => Some(pgd.loss),
+            Self::Apgd(Apgd { goal: Goal::Loss(loss), .. }) => Some(*loss),
+            Self::Apgd(_) | Self::DeepFool(_) | Self::Fmn(_) | Self::Fab(_) => Some(Loss::Margin),
+            Self::Square(_) | Self::OnePixel(_) | Self::Gaussian | Self::Uniform => None,
         }
     }
 }
@@ -148,7 +185,7 @@ impl Attack {
     #[must_use]
     pub fn is_random(&self) -> bool {
         match self.method {
-            Method::Fgsm | Method::DeepFool(_) | Method::Fmn(_) => false,
+            Method::Fgsm | Method::DeepFool(_) | Method::Fmn(_) | Method::Fab(_) => false,
             Method::Pgd(pgd) => pgd.random_start,
             Method::Apgd(_) | Method::Square(_) | Method::OnePixel(_) | Method::Gaussian | Method::Uniform => true,
         }
@@ -212,6 +249,9 @@ pub enum AttackError {
     /// A size that is no size.
     #[error("attack with epsilon {0}: give finite sizes of 0 or more, in ascending order")]
     Epsilon(f64),
+    /// No attack.
+    #[error("attack with an empty set: name at least one attack")]
+    NoAttack,
     /// An option out of range.
     #[error("attack with {0}: give a positive number")]
     Option(&'static str),

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use super::apgd::{self, Apgd};
 use super::direction::{Direction, random_start};
-use super::minimal::{self, Minimal};
+use super::fab::Fab;
+use super::minimal::{Minimal, search};
 use super::pixel::{self, Evolution};
 use super::region::Region;
 use super::square::{self, Square};
@@ -15,7 +16,8 @@ use crate::nn::random::Stream;
 
 /// The samples, perturbed against the current weights: what adversarial training trains on. Row for row as `samples.x`.
 ///
-/// `warm` may give, per sample, a point to start the first attempt of PGD from, such as what a smaller epsilon ended in.
+/// `known` may give, per sample, a point that is known already: for PGD where its first attempt starts, such as where it ended at
+/// a smaller epsilon; for attacks that look for small perturbations what [`search`] found, which is then not searched for again.
 ///
 /// # Errors
 /// [`AttackError`] for samples, sizes and options that do not fit.
@@ -24,25 +26,28 @@ pub fn perturb(
     samples: &Samples<'_>,
     attack: &Attack,
     eps: f64,
-    warm: Option<&[f32]>,
+    known: Option<&[f32]>,
 ) -> Result<Vec<f32>, AttackError> {
-    check(classifier, samples, attack, eps)?;
-    if let Some(start) = warm.filter(|start| start.len() != samples.x.len()) {
+    if let Some(start) = known.filter(|start| start.len() != samples.x.len()) {
+        check(classifier, samples, attack, eps)?;
         return Err(AttackError::Start { got: start.len(), want: samples.x.len() });
     }
-    let region = Region::new(samples, attack, eps)?;
+    let run = Run::new(classifier, samples, attack, eps)?;
     if eps <= 0.0 || samples.labels.is_empty() {
         return Ok(samples.x.to_vec());
     }
-    let noise = matches!(attack.method, Method::Gaussian | Method::Uniform);
-    let classes = if noise { Vec::new() } else { classes(classifier, samples, attack.class)? };
-    let run = Run { classifier, samples, attack, eps, region, classes };
     match attack.method {
         Method::Fgsm => run.fgsm(),
-        Method::Pgd(pgd) => run.pgd(pgd, warm),
+        Method::Pgd(pgd) => run.pgd(pgd, known),
         Method::Apgd(apgd) => apgd::run(&run, apgd),
-        Method::DeepFool(minimal) => minimal::deepfool(&run, minimal),
-        Method::Fmn(minimal) => minimal::fmn(&run, minimal),
+        Method::DeepFool(_) | Method::Fmn(_) | Method::Fab(_) => {
+            let mut found = match known {
+                Some(known) => known.to_vec(),
+                None => search(classifier, samples, attack)?.unwrap_or_else(|| samples.x.to_vec()),
+            };
+            run.region.project(&mut found);
+            Ok(found)
+        }
         Method::Square(square) => square::run(&run, square),
         Method::OnePixel(evolution) => pixel::run(&run, evolution),
         Method::Gaussian => Ok(run.noise(Stream::normal)),
@@ -101,6 +106,22 @@ impl Attempt {
     pub(super) fn close(&mut self) {
         let margin = &self.margin;
         self.open.retain(|r| margin[*r] <= 0.0);
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The attack on `samples` at `eps`, about to start.
+    pub(super) fn new(
+        classifier: &'a Classifier,
+        samples: &'a Samples<'a>,
+        attack: &'a Attack,
+        eps: f64,
+    ) -> Result<Self, AttackError> {
+        check(classifier, samples, attack, eps)?;
+        let region = Region::new(samples, attack, eps)?;
+        let idle = eps <= 0.0 || samples.labels.is_empty() || attack.method.is_noise();
+        let classes = if idle { Vec::new() } else { classes(classifier, samples, attack.class)? };
+        Ok(Self { classifier, samples, attack, eps, region, classes })
     }
 }
 
@@ -169,7 +190,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn pgd(&self, pgd: Pgd, warm: Option<&[f32]>) -> Result<Vec<f32>, AttackError> {
+    fn pgd(&self, pgd: Pgd, known: Option<&[f32]>) -> Result<Vec<f32>, AttackError> {
         let features = self.features();
         let mut best = self.samples.x.to_vec();
         let mut best_loss = vec![f32::NEG_INFINITY; self.classes.len()];
@@ -177,7 +198,7 @@ impl Run<'_> {
         for restart in 0..pgd.restarts {
             let class: Vec<u32> = open.iter().map(|r| self.classes[*r]).collect();
             let region = self.region.select(&open);
-            let mut x = self.start(&open, restart, pgd, warm);
+            let mut x = self.start(&open, restart, pgd, known);
             region.project(&mut x);
             for _ in 0..pgd.steps {
                 self.ascend(&mut x, &class, (pgd.step.at(self.eps), pgd.norm, pgd.loss), &region)?;
@@ -208,11 +229,11 @@ impl Run<'_> {
     }
 
     /// Where attempt `restart` on the rows `rows` starts.
-    fn start(&self, rows: &[usize], restart: usize, pgd: Pgd, warm: Option<&[f32]>) -> Vec<f32> {
+    fn start(&self, rows: &[usize], restart: usize, pgd: Pgd, known: Option<&[f32]>) -> Vec<f32> {
         let n = self.features();
         let row = |from: &[f32], r: usize| from[r * n..(r + 1) * n].to_vec();
-        match warm {
-            Some(warm) if restart == 0 => rows.iter().flat_map(|r| row(warm, *r)).collect(),
+        match known {
+            Some(known) if restart == 0 => rows.iter().flat_map(|r| row(known, *r)).collect(),
             _ if pgd.random_start => random_start(self, rows, restart as u64, pgd.norm),
             _ => rows.iter().flat_map(|r| row(self.samples.x, *r)).collect(),
         }
@@ -257,6 +278,7 @@ fn check(classifier: &Classifier, samples: &Samples<'_>, attack: &Attack, eps: f
         | Method::Apgd(Apgd { steps: 0, .. })
         | Method::DeepFool(Minimal { steps: 0, .. })
         | Method::Fmn(Minimal { steps: 0, .. })
+        | Method::Fab(Fab { steps: 0, .. })
         | Method::Square(Square { queries: 0, .. })
         | Method::OnePixel(Evolution { steps: 0, .. }) => Err(AttackError::Option("no steps")),
         Method::OnePixel(Evolution { population: 0..4, .. }) => Err(AttackError::Option("fewer than 4 candidates")),

@@ -23,20 +23,22 @@ impl Region {
             let (id, feature) = (samples.ids[at / features], at % features);
             return Err(AttackError::OutsideRange { id, feature, value: samples.x[at], lo: lowest, hi: highest });
         }
+        Ok(Self::around(samples.x.to_vec(), features, attack, eps))
+    }
+
+    /// The region of the points `center`, which lie within the range, rows of `features` values.
+    pub(super) fn around(center: Vec<f32>, features: usize, attack: &Attack, eps: f64) -> Self {
+        let (lowest, highest) = attack.clip.unwrap_or((f32::MIN, f32::MAX));
         let norm = attack.method.norm();
         // Every ball lies in the box of its radius.
         let reach = if norm == Norm::None { f64::INFINITY } else { eps };
-        Ok(Self {
-            norm,
-            eps,
-            features,
-            center: samples.x.to_vec(),
-            lo: samples.x.iter().map(|x| lowest.max(round_up(f64::from(*x) - reach))).collect(),
-            hi: samples.x.iter().map(|x| highest.min(round_down(f64::from(*x) + reach))).collect(),
-        })
+        let lo = center.iter().map(|x| lowest.max(round_up(f64::from(*x) - reach))).collect();
+        let hi = center.iter().map(|x| highest.min(round_down(f64::from(*x) + reach))).collect();
+        Self { norm, eps, features, center, lo, hi }
     }
 
-    /// Moves every row of `x` into its ball: to the nearest point of the ball, then into the range.
+    /// Moves every row of `x` into its ball: in the infinity and the 1-norm to the nearest point that is also within the range,
+    /// in the Euclidean norm to the nearest point of the ball, then into the range.
     pub(super) fn project(&self, x: &mut [f32]) {
         if matches!(self.norm, Norm::Linf | Norm::None) {
             return into_intervals(x, &self.lo, &self.hi);
@@ -55,11 +57,11 @@ impl Region {
                 let length = d.iter().map(|d| d * d).sum::<f64>().sqrt();
                 (length > self.eps).then(|| d.iter().map(|d| d * self.eps / length).collect())
             }),
-            Norm::L1 => {
-                shrink(x, center, |d| {
-                    (d.iter().map(|d| d.abs()).sum::<f64>() > self.eps).then(|| onto_l1(d, self.eps))
-                });
-            }
+            Norm::L1 => shrink(x, center, |d| {
+                let room = |at: usize| f64::from(if d[at] > 0.0 { hi[at] } else { lo[at] }) - f64::from(center[at]);
+                let room: Vec<f64> = (0..d.len()).map(|at| room(at).abs()).collect();
+                Some(onto_l1(d, &room, self.eps))
+            }),
         }
         // Towards the sample, which lies in its range itself: no norm grows.
         into_intervals(x, lo, hi);
@@ -120,19 +122,36 @@ fn shrink(x: &mut [f32], center: &[f32], shorter: impl Fn(&[f64]) -> Option<Vec<
     }
 }
 
-/// The nearest point of the ball of radius `eps` in the 1-norm (Duchi et al. 2008): every entry loses the same amount.
-fn onto_l1(d: &[f64], eps: f64) -> Vec<f64> {
-    let mut sizes: Vec<f64> = d.iter().map(|d| d.abs()).collect();
-    sizes.sort_by(|a, b| b.total_cmp(a));
-    let (mut sum, mut threshold) = (0.0, 0.0);
-    for (index, size) in sizes.iter().enumerate() {
-        sum += size;
-        let candidate = (sum - eps) / (index + 1) as f64;
-        if *size > candidate {
-            threshold = candidate;
+/// The nearest point to `d` of the ball of radius `eps` in the 1-norm of which no entry is larger than its `room`: every entry
+/// loses the same amount, but no more than it has, and those with little room have lost theirs anyway (Duchi et al. 2008;
+/// Croce and Hein 2021, proposition 1).
+pub(super) fn onto_l1(d: &[f64], room: &[f64], eps: f64) -> Vec<f64> {
+    let kept = |loss: f64| d.iter().zip(room).map(move |(d, room)| (d.abs() - loss).clamp(0.0, *room));
+    let loss = if kept(0.0).sum::<f64>() <= eps { 0.0 } else { common_loss(d, room, eps) };
+    kept(loss).zip(d).map(|(size, d)| d.signum() * size).collect()
+}
+
+/// How much every entry loses so that the sum of what is kept is `eps`, which is less than that of what there is.
+fn common_loss(d: &[f64], room: &[f64], eps: f64) -> f64 {
+    // As the loss falls, an entry begins to be kept where it is as large as the loss, and is kept whole once it fills its room.
+    let begin = d.iter().map(|d| (d.abs(), 1.0));
+    let full = d.iter().zip(room).map(|(d, room)| (d.abs() - room, -1.0));
+    let mut events: Vec<(f64, f64)> = begin.chain(full).filter(|(at, _)| *at > 0.0).collect();
+    events.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1)));
+    events.push((0.0, 0.0));
+    let (mut sum, mut slope, mut loss) = (0.0, 0.0, f64::INFINITY);
+    for (at, change) in events {
+        if slope > 0.0 {
+            let more = slope * (loss - at);
+            if sum + more >= eps {
+                return loss - (eps - sum) / slope;
+            }
+            sum += more;
         }
+        slope += change;
+        loss = at;
     }
-    d.iter().map(|d| d.signum() * (d.abs() - threshold).max(0.0)).collect()
+    loss
 }
 
 /// The largest `f32` that is not above `v`.
@@ -195,7 +214,39 @@ mod tests {
             assert!(norm.of(&[0.0; 3], &x) <= 1.0, "{x:?}");
             assert!(x.iter().zip(wanted).all(|(x, w)| (x - w).abs() < 1e-5), "{x:?}");
         }
-        let near = onto_l1(&[0.5, -0.4, 0.1], 0.6);
+        let near = onto_l1(&[0.5, -0.4, 0.1], &[9.0; 3], 0.6);
         assert!(near.iter().zip([0.35, -0.25, 0.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{near:?}");
+    }
+
+    #[test]
+    fn the_nearest_point_of_a_ball_within_a_box_leaves_no_entry_worth_a_change() {
+        let mut random = crate::nn::random::Stream::new(3, "points", &[]);
+        for trial in 0..200 {
+            let n = 2 + trial % 7;
+            let d: Vec<f64> = (0..n).map(|_| random.normal()).collect();
+            let room: Vec<f64> = (0..n).map(|_| random.uniform_f64()).collect();
+            let eps = 0.2 + random.uniform_f64();
+            let near = onto_l1(&d, &room, eps);
+            let cut = |loss: f64| -> Vec<f64> {
+                d.iter().zip(&room).map(|(d, room)| d.signum() * (d.abs() - loss).max(0.0).min(*room)).collect()
+            };
+            let size = |z: &[f64]| z.iter().map(|z| z.abs()).sum::<f64>();
+            // The loss by bisection, which is slow and plain.
+            let (mut low, mut high) = (0.0, 10.0);
+            for _ in 0..200 {
+                let middle = 0.5 * (low + high);
+                if size(&cut(middle)) > eps { low = middle } else { high = middle }
+            }
+            let wanted = if size(&cut(0.0)) <= eps { cut(0.0) } else { cut(high) };
+            assert!(near.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{d:?} {room:?} {eps}: {near:?}");
+            // And nearer than points of the ball and box at random.
+            let distance = |z: &[f64]| z.iter().zip(&d).map(|(z, d)| (z - d).powi(2)).sum::<f64>();
+            for _ in 0..50 {
+                let other: Vec<f64> = room.iter().map(|room| room * (2.0 * random.uniform_f64() - 1.0)).collect();
+                let shrunk = (eps / size(&other)).min(1.0);
+                let other: Vec<f64> = other.iter().map(|z| z * shrunk).collect();
+                assert!(distance(&near) <= distance(&other) + 1e-12);
+            }
+        }
     }
 }

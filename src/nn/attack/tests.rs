@@ -254,6 +254,65 @@ fn a_sweep_finds_the_critical_epsilon_of_a_linear_network() {
 }
 
 #[test]
+fn of_a_set_the_worst_case_counts_and_each_attack_sees_what_is_left() {
+    let s = Setting::new(&[20, 20], 60).predicted();
+    let weak = unit(Method::Fgsm);
+    let strong = unit(Method::Pgd(Pgd { steps: 20, step: Step::Relative(0.15), ..PGD }));
+    let sizes = [0.03, 0.06, 0.12];
+    let options = SweepOptions::default();
+    let alone = |plan: &Attack| sweep(&s.classifier, &s.samples(), plan, &sizes, options).expect("valid").samples;
+    let set = sweep_set([&s.classifier; 2], &s.samples(), &[weak, strong], &sizes, options).expect("valid").samples;
+    let never = f64::INFINITY;
+    let (first, second) = (alone(&weak), alone(&strong));
+    for ((set, first), second) in set.iter().zip(&first).zip(&second) {
+        let smallest = first.critical_eps.unwrap_or(never).min(second.critical_eps.unwrap_or(never));
+        assert_eq!(set.critical_eps, smallest.is_finite().then_some(smallest));
+        let found = set.by.iter().flatten().next();
+        // The cheap attack comes first: where it is as good, the point is its own.
+        let cheap = first.critical_eps.is_some() && first.critical_eps == set.critical_eps;
+        assert_eq!(found.copied(), set.critical_eps.map(|_| usize::from(!cheap)));
+    }
+    let by = |number| set.iter().filter(|sample| sample.by[2] == Some(number)).count();
+    assert!(by(0) > 0 && by(1) > 0, "{} {}", by(0), by(1));
+    let none = sweep_set([&s.classifier; 2], &s.samples(), &[], &sizes, options);
+    assert_eq!(none.err(), Some(AttackError::NoAttack));
+}
+
+#[test]
+fn a_search_for_the_smallest_change_answers_every_size() {
+    let s = Setting::new(&[20, 20], 40).predicted();
+    let norm = Norm::Linf;
+    for method in [
+        Method::DeepFool(Minimal { steps: 10, norm }),
+        Method::Fmn(Minimal { steps: 30, norm }),
+        Method::Fab(Fab { steps: 10, targets: 3, norm }),
+    ] {
+        let plan = unit(method);
+        let found = search(&s.classifier, &s.samples(), &plan).expect("valid").expect("it searches");
+        let sizes = [0.02, 0.05, 0.1, 0.2];
+        let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, SweepOptions::default()).expect("valid");
+        let mut fooled = 0;
+        for (row, sample) in result.samples.iter().enumerate() {
+            let at = row * FEATURES..(row + 1) * FEATURES;
+            let distance = norm.of(&s.x[at.clone()], &found[at.clone()]);
+            // What was found fools from its distance on, if it fools at all; a point moved into a smaller ball may do so before.
+            let right = crate::nn::executor::argmax(&s.classifier.logits(&found[at.clone()], 1).expect("fits"));
+            let fools = right != s.labels[row] as usize;
+            let bound = sizes.into_iter().find(|eps| fools && *eps >= distance);
+            assert!(bound.is_none() || sample.critical_eps.is_some_and(|eps| Some(eps) <= bound), "{method:?} {row}");
+            for (k, eps) in sizes.into_iter().enumerate() {
+                let alone =
+                    Samples { x: &s.x[at.clone()], labels: &s.labels[row..=row], ids: &s.ids[row..=row], draw: 0 };
+                let (_, judged) = attack(&s.classifier, &alone, &plan, eps, None).expect("valid");
+                assert!(!sample.attacked[k] || judged[0] == sample.at[k], "{method:?} {row} {eps}");
+            }
+            fooled += usize::from(sample.critical_eps.is_some());
+        }
+        assert!(fooled > 20, "{method:?}: {fooled}");
+    }
+}
+
+#[test]
 fn sweeps_are_monotone_with_survivors_and_equal_single_attacks_without() {
     let s = Setting::new(&[20, 20], 50).predicted();
     let plan = unit(Method::Pgd(Pgd { steps: 3, step: Step::Relative(0.5), ..PGD }));

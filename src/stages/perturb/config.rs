@@ -6,7 +6,10 @@ use duress_engine::spec::{Choice as _, Count, Fault, FromSpec, NonNegative, OneO
 use duress_engine::stage::InferContext;
 use duress_engine::{choice, config};
 
-use crate::nn::attack::{self, Apgd, Attack, AttackedClass, Evolution, Goal, Minimal, Pgd, Square, Step, SweepOptions};
+use super::set::{Attacks, standard};
+use crate::nn::attack::{
+    self, Apgd, Attack, AttackedClass, Evolution, Fab, Goal, Minimal, Pgd, Square, Step, SweepOptions,
+};
 use crate::stages::artifact::{Split, Weights};
 
 config! {
@@ -15,17 +18,27 @@ config! {
     /// `robust_accuracy` is over all samples, `attack_success_rate` over those that were right when clean. Every perturbation is
     /// measured after it was made; one that is larger than it may be fails the stage.
     ///
-    ///   attack     norms        sees       looks for            random
-    ///   fgsm       linf         gradients  one step             no
-    ///   pgd        linf l2 l1   gradients  a point of the ball  start
-    ///   apgd       linf l2      gradients  a point of the ball  start
-    ///   apgd-t     linf l2      gradients  each other class     start
-    ///   deepfool   linf l2      gradients  a small change       no
-    ///   fmn        linf l2      gradients  a small change       no
-    ///   square     linf         outputs    a point of the ball  search
-    ///   one-pixel  linf         outputs    one changed pixel    search
-    ///   gaussian   none         nothing    noise of that size   yes
-    ///   uniform    linf         nothing    noise of that size   yes
+    /// Several attacks, as in `attack = [{ name = "apgd", eps = 0.1 }, { name = "square" }]`, take their turns at what is left: the
+    /// worst case over the set counts. They share `eps`, `norm`, `label` and `clip`, which the first one says. `autoattack` is the
+    /// published set: `apgd`, `apgd-t`, `fab` and `square`.
+    ///
+    ///   attack      norms       sees       drives to   looks for      random  passes of the network
+    ///   fgsm        linf        gradients  any class   one step       no      2
+    ///   pgd         linf l2 l1  gradients  any class   a point        start   2 a step and restart
+    ///   apgd        linf l2 l1  gradients  any class   a point        start   2 a step and restart
+    ///   apgd-t      linf l2 l1  gradients  each class  a point        start   2 a step, restart and target
+    ///   deepfool    linf l2     gradients  any class   the smallest   no      21 a step, once for all sizes
+    ///   fmn         linf l2 l1  gradients  any class   the smallest   no      2 a step, once for all sizes
+    ///   fab         linf l2 l1  gradients  each class  the smallest   no      3 a step and target, once for all sizes
+    ///   square      linf        outputs    any class   a point        search  1 a query
+    ///   one-pixel   linf        outputs    any class   one pixel      search  1 a step and candidate
+    ///   gaussian    none        nothing    nowhere     noise          yes     1 a repetition
+    ///   uniform     linf        nothing    nowhere     noise          yes     1 a repetition
+    ///   autoattack  linf        both       each class  the worst      search  about 10 000 where nothing fools
+    ///
+    /// What survives is looked into: whether gradients vanish, the loss was still rising, more steps or a black-box attack fool
+    /// more, samples stand though any change is allowed, or larger sizes do no more than small ones. `results` has what was found,
+    /// with a `warning` where the accuracy is not to be trusted.
     pub struct Perturb {
         /// The network.
         weights: Input<Weights>,
@@ -33,14 +46,16 @@ config! {
         data: Input<Split>,
         /// Another network, against which perturbations are made that this one is then asked about; by default itself.
         surrogate: Option<Input<Weights>>,
-        /// What is done to them.
-        attack: AttackTable,
+        /// What is done to them; of several attacks the worst case counts.
+        attack: Attacks,
         /// Take only the first so many samples; all by default.
         samples: Option<Count>,
         /// Go on with the survivors of smaller sizes only. Noise is always drawn for all.
         survivors: bool = true,
         /// Start `pgd` at each size from where the smaller size ended.
         warm_start: bool = false,
+        /// Survivors of the largest size on which the strength of a gradient attack is looked into; 0 for none.
+        [unit = "samples"] checks: u32 = 64,
         /// Seed of random starts and noise.
         seed: Seed,
     }
@@ -59,7 +74,7 @@ config! {
         norm: Norm = Norm::Linf,
         /// What `pgd` and `apgd` drive up.
         loss: Loss = Loss::CrossEntropy,
-        /// Gradient steps of `pgd`, `apgd`, `apgd-t`, `deepfool` and `fmn`, and generations of `one-pixel`.
+        /// Gradient steps of `pgd`, `apgd`, `apgd-t`, `deepfool`, `fmn` and `fab`, and generations of `one-pixel`.
         steps: Count = Count(40),
         /// Length of a step of `pgd`; by default 2.5 eps / steps.
         [unit = "units of the data"]
@@ -68,7 +83,7 @@ config! {
         random_start: bool = true,
         /// Independent attempts of `pgd`, `apgd` and `apgd-t`; the first that succeeds counts.
         restarts: Count = Count(1),
-        /// Classes that `apgd-t` drives towards, the most likely ones first.
+        /// Classes that `apgd-t` and `fab` drive towards, the most likely ones first.
         targets: Count = Count(9),
         /// Questions that `square` asks about each sample.
         queries: Count = Count(1_000),
@@ -92,7 +107,7 @@ choice! {
         "fgsm" => Fgsm,
         /// Projected gradient ascent (Madry et al. 2018); the last point counts.
         "pgd" => Pgd,
-        /// Auto-PGD (Croce and Hein 2020): ascent with momentum and steps that halve by themselves; every point counts.
+        /// Auto-PGD (Croce and Hein 2020; in the 1-norm 2021): ascent whose steps shorten by themselves; every point counts.
         "apgd" => Apgd,
         /// Auto-PGD towards the other classes, one after the other, by the targeted DLR loss.
         "apgd-t" => ApgdTargeted,
@@ -100,6 +115,8 @@ choice! {
         "deepfool" => DeepFool,
         /// The fast minimum-norm attack (Pintor et al. 2021).
         "fmn" => Fmn,
+        /// The fast adaptive boundary attack, towards the other classes one after the other (Croce and Hein 2020).
+        "fab" => Fab,
         /// Random squares, by outputs alone (Andriushchenko et al. 2020).
         "square" => Square,
         /// A single pixel, by differential evolution on outputs alone (Su et al. 2019).
@@ -108,6 +125,8 @@ choice! {
         "gaussian" => Gaussian,
         /// Independent uniform noise.
         "uniform" => Uniform,
+        /// The set of Croce and Hein (2020), with its published settings: `apgd`, `apgd-t`, `fab` and `square`.
+        "autoattack" => AutoAttack,
     }
 }
 
@@ -231,11 +250,13 @@ impl Loss {
 
 impl AttackName {
     /// The norms that it can work in.
-    fn norms(self) -> &'static [Norm] {
+    pub(super) fn norms(self) -> &'static [Norm] {
         match self {
-            Self::Pgd => &[Norm::Linf, Norm::L2, Norm::L1],
-            Self::Apgd | Self::ApgdTargeted | Self::DeepFool | Self::Fmn => &[Norm::Linf, Norm::L2],
-            Self::Fgsm | Self::Square | Self::OnePixel | Self::Gaussian | Self::Uniform => &[Norm::Linf],
+            Self::Pgd | Self::Apgd | Self::ApgdTargeted | Self::Fmn | Self::Fab => &[Norm::Linf, Norm::L2, Norm::L1],
+            Self::DeepFool => &[Norm::Linf, Norm::L2],
+            Self::Fgsm | Self::Square | Self::OnePixel | Self::Gaussian | Self::Uniform | Self::AutoAttack => {
+                &[Norm::Linf]
+            }
         }
     }
 
@@ -246,10 +267,11 @@ impl AttackName {
             Self::Apgd => &["norm", "loss", "steps", "restarts"],
             Self::ApgdTargeted => &["norm", "steps", "restarts", "targets"],
             Self::DeepFool | Self::Fmn => &["norm", "steps"],
+            Self::Fab => &["norm", "steps", "targets"],
             Self::Square => &["queries"],
             Self::OnePixel => &["steps", "population"],
             Self::Gaussian | Self::Uniform => &["repetitions"],
-            Self::Fgsm => &[],
+            Self::Fgsm | Self::AutoAttack => &[],
         }
     }
 }
@@ -263,14 +285,16 @@ impl AttackTable {
         sizes
     }
 
-    /// Passes of the network per sample and size, a gradient being two.
+    /// Passes of the network per sample and size (of searches for the smallest change, in all), a gradient being two.
     pub(super) fn passes(&self) -> u64 {
         match self.name {
             AttackName::Fgsm => 2,
             AttackName::Pgd | AttackName::Apgd => 2 * self.steps.0 * self.restarts.0,
             AttackName::ApgdTargeted => 2 * self.steps.0 * self.restarts.0 * self.targets.0,
-            AttackName::DeepFool => 20 * self.steps.0,
+            AttackName::DeepFool => 21 * self.steps.0,
             AttackName::Fmn => 2 * self.steps.0,
+            AttackName::Fab => 3 * self.steps.0 * self.targets.0,
+            AttackName::AutoAttack => standard(self).iter().map(Self::passes).sum(),
             AttackName::Square => self.queries.0,
             AttackName::OnePixel => self.steps.0.saturating_mul(self.population.0),
             AttackName::Gaussian | AttackName::Uniform => 0,
@@ -282,20 +306,36 @@ impl AttackTable {
         if self.is_noise() { self.repetitions.0 } else { 1 }
     }
 
+    /// Whether it takes several steps along gradients.
+    pub(super) fn has_steps(&self) -> bool {
+        self.name.keys().contains(&"steps") && self.name != AttackName::OnePixel
+    }
+
     pub(super) fn is_noise(&self) -> bool {
         matches!(self.name, AttackName::Gaussian | AttackName::Uniform)
     }
 
-    /// The attack, without its sizes.
-    pub(super) fn plan(&self, seed: u64) -> Attack {
-        Attack { method: self.method(), class: self.label.class(), clip: range(&self.clip), seed }
+    /// The attacks that it is, without their sizes.
+    pub(super) fn plans(&self, seed: u64) -> Vec<Attack> {
+        let plan = |table: &Self| {
+            let method = table.method()?;
+            Some(Attack { method, class: table.label.class(), clip: range(&table.clip), seed })
+        };
+        self.members().iter().filter_map(plan).collect()
     }
 
-    fn method(&self) -> attack::Method {
+    /// The attacks that it stands for: itself, or those of a published set.
+    pub(super) fn members(&self) -> Vec<Self> {
+        if self.name == AttackName::AutoAttack { standard(self) } else { vec![self.clone()] }
+    }
+
+    /// What it does; `None` of a set.
+    fn method(&self) -> Option<attack::Method> {
         let (steps, restarts) = (self.steps.size(), self.restarts.size());
         let (norm, loss) = (self.norm.norm(), self.loss.loss());
         let minimal = Minimal { steps, norm };
-        match self.name {
+        Some(match self.name {
+            AttackName::AutoAttack => return None,
             AttackName::Fgsm => attack::Method::Fgsm,
             AttackName::Pgd => {
                 let step = self.step.map_or(Step::Relative(2.5 / self.steps.0 as f64), |step| Step::Absolute(step.0));
@@ -307,17 +347,18 @@ impl AttackTable {
             }
             AttackName::DeepFool => attack::Method::DeepFool(minimal),
             AttackName::Fmn => attack::Method::Fmn(minimal),
+            AttackName::Fab => attack::Method::Fab(Fab { steps, targets: self.targets.size(), norm }),
             AttackName::Square => attack::Method::Square(Square { queries: self.queries.size(), share: 0.8 }),
             AttackName::OnePixel => {
                 attack::Method::OnePixel(Evolution { steps, population: self.population.size().max(4) })
             }
             AttackName::Gaussian => attack::Method::Gaussian,
             AttackName::Uniform => attack::Method::Uniform,
-        }
+        })
     }
 
     /// The keys that have an effect.
-    fn tree(&self) -> Tree {
+    pub(super) fn tree(&self) -> Tree {
         let mut keys = vec![
             ("name", self.name.to_tree()),
             ("eps", Some(Tree::List(self.sizes().into_iter().map(Tree::Float).collect()))),
@@ -352,38 +393,52 @@ impl Perturb {
     pub(super) fn options(&self) -> SweepOptions {
         SweepOptions {
             survivors_only: self.survivors && !self.attack.is_noise(),
-            warm_start: self.warm_start && self.attack.name == AttackName::Pgd,
+            warm_start: self.warm_start && self.attack.has(AttackName::Pgd),
         }
     }
 
-    /// Reports what can be known to be wrong.
+    /// Survivors whose attack is looked into: none where it is noise, follows no gradient, or is made on another network.
+    pub(super) fn checked(&self) -> usize {
+        let follows = self.attack.plans(0).iter().any(|plan| plan.method.follows().is_some());
+        if follows && self.surrogate.is_none() { self.checks as usize } else { 0 }
+    }
+
+    /// Reports a range that is none.
     pub(super) fn check(&self, cx: &mut InferContext<'_>) {
-        let span = cx.span_of("attack.clip");
-        let bad = match self.attack.clip.as_slice() {
+        let bad = match self.attack.first().clip.as_slice() {
             [] => None,
             [lo, hi] if lo < hi => None,
             [_, _] => Some("its first value must be below its second"),
             _ => Some("it needs two values, or none"),
         };
         if let Some(why) = bad {
-            let fault = Fault::new("wrong-range", span, format!("`attack.clip` is no range: {why}"), "no range");
+            let message = format!("`attack.clip` is no range: {why}");
+            let fault = Fault::new("wrong-range", Attacks::span(cx, 0, "clip"), message, "no range");
             cx.faults.push(fault.help("write `clip = [0.0, 1.0]`, or `clip = []` for data without a range"));
         }
     }
 
-    /// Reports an attack that cannot work in its norm, or cannot find enough candidates.
+    /// Reports attacks that cannot work in their norm, cannot find enough candidates, or cannot be in a set.
     pub(super) fn check_attack(&self, cx: &mut InferContext<'_>) {
-        let AttackTable { name, norm, population, .. } = &self.attack;
-        if !name.norms().contains(norm) {
-            let words: Vec<String> = name.norms().iter().map(|norm| format!("`{}`", norm.word())).collect();
-            let message = format!("`{}` does not work in the norm `{}`", name.word(), norm.word());
-            let fault = Fault::new("wrong-norm", cx.span_of("attack.norm"), message, "another norm");
-            cx.faults.push(fault.help(format!("write {}, or another attack", words.join(" or "))));
-        }
-        if *name == AttackName::OnePixel && population.0 < 4 {
-            let message = "`attack.population` is too small: each candidate is made of three others";
-            let fault = Fault::new("out-of-range", cx.span_of("attack.population"), message, "at least 4");
-            cx.faults.push(fault.help("write `population = 40`"));
+        for (at, attack) in self.attack.0.iter().enumerate() {
+            let AttackTable { name, norm, population, .. } = attack;
+            if !name.norms().contains(norm) {
+                let words: Vec<String> = name.norms().iter().map(|norm| format!("`{}`", norm.word())).collect();
+                let message = format!("`{}` does not work in the norm `{}`", name.word(), norm.word());
+                let fault = Fault::new("wrong-norm", Attacks::span(cx, at, "norm"), message, "another norm");
+                cx.faults.push(fault.help(format!("write {}, or another attack", words.join(" or "))));
+            }
+            if *name == AttackName::OnePixel && population.0 < 4 {
+                let message = "`attack.population` is too small: each candidate is made of three others";
+                let fault = Fault::new("out-of-range", Attacks::span(cx, at, "population"), message, "at least 4");
+                cx.faults.push(fault.help("write `population = 40`"));
+            }
+            if attack.is_noise() && self.attack.0.len() > 1 {
+                let message =
+                    format!("`{}` is no attack that could be in a set: it is drawn for all samples", name.word());
+                let fault = Fault::new("conflict", Attacks::span(cx, at, "name"), message, "noise among attacks");
+                cx.faults.push(fault.help("give noise a stage of its own"));
+            }
         }
     }
 
@@ -393,11 +448,17 @@ impl Perturb {
         // With one size nothing builds on anything.
         if self.attack.sizes().len() > 1 && !self.attack.is_noise() {
             keys.push(("survivors", self.survivors.to_tree()));
-            if self.attack.name == AttackName::Pgd {
+            if self.attack.has(AttackName::Pgd) {
                 keys.push(("warm_start", self.warm_start.to_tree()));
             }
         }
-        if self.attack.plan(0).is_random() {
+        // Looking into several steps asks Square, which draws.
+        let checked = self.checked() > 0;
+        if checked {
+            keys.push(("checks", self.checks.to_tree()));
+        }
+        let draws = |plan: &Attack| plan.is_random() || (checked && plan.method != attack::Method::Fgsm);
+        if self.attack.plans(0).iter().any(draws) {
             keys.push(("seed", self.seed.to_tree()));
         }
         Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
@@ -428,15 +489,51 @@ mod tests {
         );
         assert_ne!(noise, tree("attack = { name = 'gaussian', eps = [0.1, 0.2] }\nseed = 5"));
         let pgd = tree("attack = { name = 'pgd', eps = 0.1, random_start = false }");
-        assert_eq!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false }\nseed = 5"));
+        let unchecked = |more: &str| {
+            tree(&format!("attack = {{ name = 'pgd', eps = 0.1, random_start = false }}\nchecks = 0\n{more}"))
+        };
+        assert_eq!(unchecked(""), unchecked("seed = 5"));
+        // Looking into the attack draws random numbers.
+        assert_ne!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false }\nseed = 5"));
+        assert_eq!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false }\nchecks = 64"));
+        assert_eq!(noise, tree("attack = { name = 'gaussian', eps = [0.1, 0.2] }\nchecks = 3"));
         assert_ne!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false, steps = 5 }"));
+    }
+
+    #[test]
+    fn the_table_of_attacks_says_what_they_do() {
+        let duress_engine::spec::Schema::Record(record) = Perturb::schema() else { panic!("no table") };
+        for word in AttackName::WORDS {
+            let row = record.doc.lines().find(|line| line.trim().split("  ").next() == Some(word));
+            let row = row.unwrap_or_else(|| panic!("`{word}` is not in the table"));
+            let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            let (stage, _) =
+                read::<Perturb>(&format!("{INPUTS}attack = {{ name = '{word}', eps = 0.1 }}")).expect("valid");
+            let (table, plans) = (stage.attack.first(), stage.attack.plans(0));
+            let norms: Vec<&str> = table.name.norms().iter().map(|norm| norm.word()).collect();
+            let bounded = plans.iter().all(|plan| plan.method.norm() != attack::Norm::None);
+            assert_eq!(cells[1], if bounded { norms.join(" ") } else { "none".to_owned() }, "{word}");
+            let (white, black) = (
+                plans.iter().any(|plan| plan.method.follows().is_some()),
+                plans.iter().any(|plan| plan.method.is_black_box()),
+            );
+            let sees = match (white, black) {
+                (true, true) => "both",
+                (true, false) => "gradients",
+                (false, true) => "outputs",
+                (false, false) => "nothing",
+            };
+            assert_eq!(cells[2], sees, "{word}");
+            assert_eq!(cells[4] == "the smallest", plans.iter().all(|plan| plan.method.is_minimal()), "{word}");
+            assert_eq!(cells[5] == "no", !plans.iter().any(Attack::is_random), "{word}");
+        }
     }
 
     #[test]
     fn the_published_attack_can_be_said() {
         let text = "attack = { name = 'pgd', eps = 0.3, steps = 10, step = 0.05, label = 'predicted' }";
         let (stage, _) = read::<Perturb>(&format!("{INPUTS}{text}")).expect("valid");
-        let plan = stage.attack.plan(stage.seed.0);
+        let [plan] = stage.attack.plans(stage.seed.0)[..] else { panic!("not one attack") };
         assert_eq!((plan.class, plan.clip, plan.seed), (AttackedClass::Predicted, Some((0.0, 1.0)), 42));
         let attack::Method::Pgd(pgd) = plan.method else { panic!("not pgd") };
         let (norm, loss) = (attack::Norm::Linf, attack::Loss::CrossEntropy);
@@ -457,7 +554,8 @@ mod tests {
         assert_eq!(faults(4, "{ name = 'fgsm', eps = -0.1 }"), ["out-of-range"]);
         assert_eq!(faults(4, "{ name = 'fgms', eps = 0.1 }"), ["unknown-choice"]);
         assert_eq!(faults(4, "{ name = 'fgsm', eps = 0.1, norm = 'l2' }"), ["wrong-norm"]);
-        assert_eq!(faults(4, "{ name = 'apgd', eps = 0.1, norm = 'l1' }"), ["wrong-norm"]);
+        assert_eq!(faults(4, "{ name = 'deepfool', eps = 0.1, norm = 'l1' }"), ["wrong-norm"]);
+        assert_eq!(faults(4, "{ name = 'apgd', eps = 0.1, norm = 'l1' }"), [""; 0]);
         assert_eq!(faults(4, "{ name = 'pgd', eps = 0.1, norm = 'l1' }"), [""; 0]);
         assert_eq!(faults(4, "{ name = 'one-pixel', eps = 1.0, population = 3 }"), ["out-of-range"]);
     }

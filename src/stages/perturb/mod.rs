@@ -1,9 +1,13 @@
 //! `perturb`: samples moved on purpose or at random, and what the network then makes of them.
 //!
 //! The sizes of a list are taken in ascending order and a gradient attack goes on with the survivors of the smaller sizes only
-//! (balls are nested), which gives every sample its critical epsilon. Noise is drawn for every sample at every size.
+//! (balls are nested), which gives every sample its critical epsilon. Of several attacks each goes on with what the ones before it
+//! left. Noise is drawn for every sample at every size. Last, what survives is looked into: whether the attack was any good.
 
+mod checks;
 mod config;
+mod results;
+mod set;
 mod tables;
 
 use duress_cache::{Artifact, Table, Tree};
@@ -12,10 +16,12 @@ use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stag
 
 pub(crate) use config::AttackKeys;
 pub use config::{AttackName, AttackTable, Loss, Method, Norm, Perturb, Target};
+pub use set::Attacks;
 
+use self::checks::Checks;
 use super::artifact::{self, DataFact, rows_and_features};
-use super::examples::examples;
-use crate::nn::attack::{Samples, Sweep, sweep_from};
+use super::examples::{examples, split_table};
+use crate::nn::attack::{Samples, Sweep, sweep_set};
 use crate::nn::{Classifier, Examples, Mask};
 
 /// Multiply-adds of a part: some seconds of work for one core.
@@ -23,11 +29,15 @@ const PART_WORK: u64 = 1 << 36;
 
 impl StageKind for Perturb {
     const KIND: &'static str = "perturb";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Move samples by an attack or by noise, and see who is fooled";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
-        OutputDoc { name: "results", artifact: "table", doc: "Accuracy and success by epsilon" },
+        OutputDoc {
+            name: "results",
+            artifact: "table",
+            doc: "Accuracy and success by epsilon, and whether to trust them",
+        },
         OutputDoc {
             name: "samples",
             artifact: "table",
@@ -49,7 +59,7 @@ impl Stage for Perturb {
         let data = artifact::data(cx, &self.data).cloned().unwrap_or_default();
         let rows = data.rows.map(|rows| self.samples.map_or(rows, |limit| rows.min(limit.size())));
         vec![
-            OutputFact { name: "results", fact: tables::RESULTS.fact() },
+            OutputFact { name: "results", fact: results::RESULTS.fact() },
             OutputFact { name: "samples", fact: artifact::table_fact("table", tables::SAMPLES) },
             OutputFact { name: "perturbed", fact: DataFact { rows, ..data }.split() },
         ]
@@ -61,8 +71,9 @@ impl Stage for Perturb {
 
     fn memory(&self, inputs: &InputFacts) -> u64 {
         let (rows, features) = rows_and_features(inputs, self.data.slot, 10_000);
-        // The samples, the perturbed ones, their box and gradients, in single precision; and the table rows.
-        (rows * (features * 4 * 6 + 200 * self.attack.sizes().len())) as u64 + (16 << 20)
+        // The samples, the perturbed ones, their box, gradients, and what searches found, in single precision; and the table rows.
+        let searches = self.attack.members().len();
+        (rows * (features * 4 * (6 + searches) + 200 * self.attack.sizes().len())) as u64 + (16 << 20)
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
@@ -86,7 +97,15 @@ impl Stage for Perturb {
         };
         let identity = |first: &usize| Tree::map([("first", *first as i64), ("count", block as i64)]);
         let parts = cx.parts(&starts, identity, part)?;
-        tables::artifact(&parts, Mask::density_of(&weights), &data).map_err(StageError::failed)
+        let (samples, perturbed) = tables::joined(&parts, &data).map_err(StageError::failed)?;
+        let checks = cx.install(|| Checks::look(self, &classifier, &data, &samples))?;
+        let (results, warnings) = results::results(&samples, Mask::density_of(&weights), &self.attack.names(), &checks)
+            .map_err(StageError::failed)?;
+        for warning in warnings {
+            cx.warn(warning);
+        }
+        let perturbed = split_table(&perturbed).map_err(StageError::failed)?;
+        Ok(Artifact::new([("results", results), ("samples", samples), ("perturbed", perturbed)]))
     }
 }
 
@@ -101,15 +120,16 @@ impl Perturb {
     ) -> Result<Table, StageError> {
         let rows = data.select(&(first..first + count).collect::<Vec<_>>());
         let ids: Vec<u64> = (first..first + count).map(|id| id as u64).collect();
-        let plan = self.attack.plan(self.seed.0);
+        let plans = self.attack.plans(self.seed.0);
         let sizes = self.attack.sizes();
+        let networks = [surrogate, classifier];
         let draws: Vec<Sweep> = (0..self.attack.repetitions())
             .map(|draw| {
                 let samples = Samples { x: &rows.x, labels: &rows.labels, ids: &ids, draw };
-                sweep_from(surrogate, classifier, &samples, &plan, &sizes, self.options()).map_err(StageError::failed)
+                sweep_set(networks, &samples, &plans, &sizes, self.options()).map_err(StageError::failed)
             })
             .collect::<Result<_, _>>()?;
-        tables::part(&ids, &rows.labels, &sizes, &draws).map_err(StageError::failed)
+        tables::part(&ids, &rows.labels, &sizes, &self.attack.names(), &draws).map_err(StageError::failed)
     }
 
     /// About how many forward passes of the network a sample takes.
