@@ -141,7 +141,9 @@ impl Sample<'_> {
         for (row, &label) in slope.chunks_exact_mut(network.output_len()).zip(&self.rows.labels) {
             softmax_in_place(row);
             row[label as usize] -= 1.0;
-            row.iter_mut().for_each(|d| *d /= temperature * count as f32);
+            for d in row {
+                *d /= temperature * count as f32;
+            }
         }
         let found = trainer.backward(&saved, &slope, Wanted { parameters: true, input: false })?.parameters;
         let weights = network.parameters().iter().zip(found).filter(|(p, _)| p.role == Role::Weight);

@@ -46,7 +46,7 @@ config! {
         /// Whether weights are ranked within their layer or over all layers; with `rates` and `like` always within. By default
         /// `"global"` for `snip`, `grasp` and `synflow`, as their authors do, and else `"layer"`.
         scope: Option<Scope>,
-        /// What is removed as a whole; shares are of those.
+        /// What is removed as a whole; shares are of those. Where filters go the last layer keeps all, its rows are the classes.
         unit: Unit = Unit::Weight,
         /// Layers that keep all their weights, such as `["hidden.1", "*downsample*"]`; shares of all layers do not count them.
         protect: Vec<String> = vec![],
@@ -103,8 +103,7 @@ choice! {
     pub enum Unit {
         /// Each weight alone.
         "weight" => Weight,
-        /// The weights of a filter of a convolution, or those into a neuron, by a norm of their scores; the last layer's rows are
-        /// the classes and stay.
+        /// The weights of a filter of a convolution, or those into a neuron, by a norm of their scores.
         "filter" => Filter(Filter),
     }
 }
