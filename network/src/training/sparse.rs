@@ -20,7 +20,8 @@ const DENSEST: f64 = 0.15;
 const LEAST: usize = 512;
 
 impl<D: Device> Trainer<D> {
-    /// Prepares to run `network` with weights that are zero wherever `keep`, an entry for each parameter, says so.
+    /// Prepares to run `network` with weights that are zero wherever `keep`, which has an entry for each parameter, does not keep
+    /// them.
     ///
     /// Where few weights of a linear layer are kept, [`Trainer::pattern`] says which: that parameter is then given by the kept
     /// ones alone, in their order, and so are its gradient and its moments. Values and gradients have the same bits
@@ -170,8 +171,9 @@ mod tests {
     #[test]
     fn values_gradients_and_steps_with_few_weights_have_the_bits_of_those_with_zeros() {
         let mlp = Mlp::default().network(&[784], 10).unwrap();
-        for network in [mlp, sequence()] {
-            let keep = keep(&network, 9);
+        // The last one keeps nothing at all.
+        for (network, one_in) in [(mlp.clone(), 9), (sequence(), 9), (mlp, u64::MAX)] {
+            let keep = keep(&network, one_in);
             let flags: Vec<Option<&[bool]>> = keep.iter().map(|keep| keep.as_deref()).collect();
             let (dense, sparse) = (Trainer::new(&network, Cpu::new()), Trainer::masked(&network, Cpu::new(), &flags));
             assert!((0..keep.len()).filter(|&p| sparse.pattern(p).is_some()).count() >= 2);
