@@ -36,9 +36,9 @@ fn check_amount(prune: &Prune, cx: &mut InferContext<'_>) {
         let help = "write exactly one of `rate = 0.2`, `rates = { ... }`, `sparsity = 0.5` and `like = \"stage.mask\"`";
         cx.faults.push(fault.help(help));
     }
-    for (key, by_layer) in [("rates", prune.rates.is_some()), ("like", prune.like.is_some())] {
+    for (key, verb, by_layer) in [("rates", "are", prune.rates.is_some()), ("like", "is", prune.like.is_some())] {
         if by_layer && prune.scope == Some(Scope::Global) {
-            let message = format!("`{key}` is by layer, `scope` is not");
+            let message = format!("`{key}` {verb} by layer, `scope` is not");
             let fault = Fault::new("conflict", cx.span_of("scope"), message, format!("contradicts `{key}`"));
             cx.faults.push(fault.help("drop `scope`, or give one `rate` for all layers"));
         }
