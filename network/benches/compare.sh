@@ -20,7 +20,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 round=0
 while [ "$round" -lt "$rounds" ]; do
-    for workload in ${*:-mlp-train lenet-train resnet20-infer resnet20-train}; do
+    for workload in ${*:-mlp-train mlp-train-masked lenet-train resnet20-infer resnet20-train}; do
         cargo bench --quiet -p duress-network --bench speed -- "$workload" | tee -a "$log"
         "$PYTHON" network/benches/pytorch.py "$workload" 2>/dev/null | tee -a "$log"
     done
@@ -40,6 +40,6 @@ print("\nworkload\tours ms\ttorch ms\tours / torch")
 for (side, name), ours in medians.items():
     if side == "ours":
         for other, theirs in medians.items():
-            if other[0] == "torch" and other[1].startswith(name):
+            if other[0] == "torch" and (other[1] == name or other[1].startswith(name + "-") and (side, other[1]) not in medians):
                 print(f"{other[1]}\t{ours:.2f}\t{theirs:.2f}\t{ours / theirs:.2f}")
 PYTHON

@@ -74,6 +74,25 @@ def mlp():
     )
 
 
+class Masked(nn.Module):
+    """The same network with every weight multiplied by a mask of 3.6 % ones in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = mlp()
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, nn.Linear):
+                self.register_buffer(f"mask{index}", (torch.rand_like(layer.weight) < 0.036).float())
+
+    def forward(self, x):
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, nn.Linear):
+                x = F.linear(x, layer.weight * getattr(self, f"mask{index}"), layer.bias)
+            else:
+                x = layer(x)
+        return x
+
+
 def step(model, x, y):
     adam = torch.optim.Adam(model.parameters(), fused=True)
 
@@ -96,6 +115,8 @@ def main(wanted):
     labels = lambda count: torch.arange(count) % 10
     if is_wanted("mlp-train"):
         bench("mlp-train", 60, 600, step(mlp(), torch.rand(60, 784), labels(60)))
+    if is_wanted("mlp-train-masked"):
+        bench("mlp-train-masked", 60, 600, step(Masked(), torch.rand(60, 784), labels(60)))
     if is_wanted("lenet-train"):
         x = torch.rand(64, 1, 28, 28)
         bench("lenet-train", 64, 300, step(lenet(), x, labels(64)))

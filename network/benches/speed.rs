@@ -1,6 +1,7 @@
 //! How fast networks run and train, against the fused multiply-adds that this machine can do.
 //!
 //! `cargo bench -p duress-network --bench speed [-- WORKLOAD...]`; `benches/compare.sh` sets `PyTorch` beside it.
+//! `mlp-train-masked` keeps 3.6 % of the weights, `mlp-train-masked=0.2` as many as it says.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
 
 use std::time::Instant;
@@ -9,6 +10,7 @@ use duress_network::arch::catalogue;
 use duress_network::arch::mlp::Mlp;
 use duress_network::device::{Adam, Cpu};
 use duress_network::executor::{Executor, Options};
+use duress_network::graph::Parameter;
 use duress_network::kernel::InstructionSet;
 use duress_network::op::{Randomness, Role};
 use duress_network::training::Trainer;
@@ -16,7 +18,7 @@ use duress_network::{Network, Stream, Weights};
 
 /// A workload: its name, its repetitions, and what is timed.
 struct Workload {
-    name: &'static str,
+    name: String,
     repetitions: usize,
     images: usize,
     /// Floating-point operations of a repetition, a multiply-add counted as two.
@@ -52,11 +54,11 @@ fn images(network: &Network, count: usize) -> Vec<f32> {
     x
 }
 
-fn inference(name: &'static str, network: &Network, count: usize) -> Workload {
+fn inference(name: &str, network: &Network, count: usize) -> Workload {
     let executor = Executor::new(&weights(network), &Options::default());
     let x = images(network, count);
     Workload {
-        name,
+        name: name.to_owned(),
         repetitions: 60,
         images: count,
         operations: 2.0 * (count as u64 * network.macs()) as f64,
@@ -80,10 +82,23 @@ fn loss_gradient(logits: &[f32], classes: usize) -> Vec<f32> {
     gradient
 }
 
-fn training(name: &'static str, network: &Network, count: usize, repetitions: usize) -> Workload {
-    let trainer = Trainer::new(network, Cpu::new());
+/// A training in which that share of the weights takes part.
+fn training(name: &str, network: &Network, (count, repetitions): (usize, usize), density: f64) -> Workload {
+    let keep = |(index, p): (usize, &Parameter)| {
+        let mut stream = Stream::new(2, "keep", &[index as u64]);
+        (p.role == Role::Weight && density < 1.0)
+            .then(|| (0..p.len()).map(|_| stream.uniform_f64() < density).collect())
+    };
+    let keep: Vec<Option<Vec<bool>>> = network.parameters().iter().enumerate().map(keep).collect();
+    let flags: Vec<Option<&[bool]>> = keep.iter().map(Option::as_deref).collect();
+    let trainer = Trainer::masked(network, Cpu::new(), &flags);
     let start = weights(network).into_tensors();
-    let start: Vec<&[f32]> = start.iter().map(|tensor| tensor.values.as_slice()).collect();
+    let given = start.iter().enumerate().map(|(index, tensor)| match trainer.pattern(index) {
+        Some(pattern) => pattern.gather(&tensor.values),
+        None => tensor.values.clone(),
+    });
+    let given: Vec<Vec<f32>> = given.collect();
+    let start: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
     let mut parameters = trainer.bring(&start).expect("the weights fit");
     let x = images(network, count);
     let mut step = 0;
@@ -94,20 +109,28 @@ fn training(name: &'static str, network: &Network, count: usize, repetitions: us
         let loss = |logits: &[f32]| loss_gradient(logits, 10);
         trainer.step(&mut parameters, &by, (&x, count, random), loss).expect("the images fit");
     };
-    let operations = 6.0 * (count as u64 * network.macs()) as f64;
-    Workload { name, repetitions, images: count, operations, once: Box::new(once) }
+    let operations = 6.0 * density * (count as u64 * network.macs()) as f64;
+    Workload { name: name.to_owned(), repetitions, images: count, operations, once: Box::new(once) }
 }
+
+/// All workloads.
+const NAMES: [&str; 5] = ["mlp-train", "mlp-train-masked", "lenet-train", "resnet20-infer", "resnet20-train"];
 
 fn workloads(wanted: &[String]) -> Vec<Workload> {
     let resnet = || architecture("resnet-20", &[3, 32, 32]);
-    let build = |name: &'static str| match name {
-        "mlp-train" => training(name, &Mlp::default().network(&[784], 10).expect("an mlp"), 60, 600),
-        "lenet-train" => training(name, &architecture("lenet-5", &[1, 28, 28]), 64, 300),
-        "resnet20-infer" => inference(name, &resnet(), 128),
-        _ => training(name, &resnet(), 128, 14),
+    let mlp = || Mlp::default().network(&[784], 10).expect("an mlp");
+    let build = |name: &str| match name.split_once('=').unwrap_or((name, "0.036")) {
+        ("mlp-train", _) => training(name, &mlp(), (60, 600), 1.0),
+        ("mlp-train-masked", share) => training(name, &mlp(), (60, 2000), share.parse().expect("a share")),
+        ("lenet-train", _) => training(name, &architecture("lenet-5", &[1, 28, 28]), (64, 300), 1.0),
+        ("resnet20-infer", _) => inference(name, &resnet(), 128),
+        _ => training(name, &resnet(), (128, 14), 1.0),
     };
-    let names = ["mlp-train", "lenet-train", "resnet20-infer", "resnet20-train"];
-    names.into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == name)).map(build).collect()
+    if wanted.is_empty() {
+        return NAMES.iter().map(|name| build(name)).collect();
+    }
+    let is_known = |name: &&String| NAMES.contains(&name.split('=').next().unwrap_or_default());
+    wanted.iter().filter(is_known).map(|name| build(name)).collect()
 }
 
 /// Multiply-adds in registers on one thread: 16 sums of `LANES` numbers, a vector each.

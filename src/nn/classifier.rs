@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 
 use duress_network::device::Cpu;
 use duress_network::executor::{Executor, ExecutorError, Options};
+use duress_network::op::Role;
 use duress_network::training::{Mode, Trainer, TrainingError, Wanted};
-use duress_network::{Network, Weights};
+use duress_network::{Network, Tensor, Weights};
 
 /// Rows that go forward and backward together: enough for all cores, few enough for memory.
 const BLOCK: usize = 256;
@@ -25,7 +26,7 @@ impl Classifier {
     /// Prepares `weights`.
     #[must_use]
     pub fn new(weights: Weights) -> Self {
-        Self { executor: OnceLock::new(), trainer: Trainer::new(weights.network(), Cpu::new()), weights }
+        Self { executor: OnceLock::new(), trainer: trainer(&weights), weights }
     }
 
     /// Puts the values of `weights` in place of those that it has.
@@ -36,6 +37,13 @@ impl Classifier {
         assert_eq!(weights.tensors().len(), self.weights.tensors().len(), "weights of one network");
         self.executor.take();
         self.weights.values_mut().zip(weights.tensors()).for_each(|(own, new)| own.copy_from_slice(&new.values));
+        let others = |(index, tensor): (usize, &Tensor)| {
+            let count = |values: &[f32]| values.iter().filter(|value| **value != 0.0).count();
+            self.trainer.pattern(index).is_some_and(|p| count(&p.gather(&tensor.values)) != count(&tensor.values))
+        };
+        if self.weights.tensors().iter().enumerate().any(others) {
+            self.trainer = trainer(&self.weights);
+        }
     }
 
     /// The network.
@@ -77,7 +85,8 @@ impl Classifier {
         dlogits: impl Fn(usize, &[f32], &mut [f32]),
     ) -> Result<Vec<f32>, TrainingError> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
-        let parameters: Vec<&[f32]> = self.weights.tensors().iter().map(|tensor| tensor.values.as_slice()).collect();
+        let given = self.trainer.taking_part(&self.weights);
+        let parameters: Vec<&[f32]> = given.iter().map(|values| &**values).collect();
         let mut gradient = Vec::with_capacity(rows * inputs);
         for (block, x) in x.chunks(BLOCK * inputs).enumerate() {
             let saved = self.trainer.forward(&parameters, x, x.len() / inputs, Mode::Infer)?;
@@ -89,6 +98,17 @@ impl Classifier {
         }
         Ok(gradient)
     }
+}
+
+/// Runs a network with weights of which those that are 0 now stay 0.
+fn trainer(weights: &Weights) -> Trainer {
+    let parameters = weights.network().parameters().iter().zip(weights.tensors());
+    let kept = parameters.map(|(p, tensor)| {
+        (p.role == Role::Weight).then(|| tensor.values.iter().map(|value| *value != 0.0).collect::<Vec<bool>>())
+    });
+    let kept: Vec<Option<Vec<bool>>> = kept.collect();
+    let flags: Vec<Option<&[bool]>> = kept.iter().map(Option::as_deref).collect();
+    Trainer::masked(weights.network(), Cpu::new(), &flags)
 }
 
 #[cfg(test)]
@@ -110,6 +130,48 @@ mod tests {
             classifier.input_gradient(&x, 4, |row, logits, out| cross_entropy_gradient(logits, row % 3, out)).unwrap()
         };
         assert_eq!(gradient(&classifier), gradient(&fresh));
+    }
+
+    #[test]
+    fn gradients_through_few_weights_have_the_bits_of_those_through_zeros_whichever_weights_come_next() {
+        use duress_network::device::Cpu;
+        use duress_network::training::{Mode, Trainer, Wanted};
+
+        use crate::nn::{Activation, Classifier, Mlp, Stream, Weights};
+
+        let network = Mlp::new(40, &[30], 3, Activation::relu(), true).graph().unwrap();
+        let drawn = |seed: u64, one_in: u64| {
+            let mut weights = Weights::zeros(&network);
+            for (index, values) in weights.values_mut().enumerate() {
+                let mut stream = Stream::new(seed, "few", &[index as u64]);
+                for value in values {
+                    *value = if stream.below(one_in) == 0 { stream.normal() as f32 } else { 0.0 };
+                }
+            }
+            weights
+        };
+        let x: Vec<f32> = (0..5 * 40).map(|i| (i as f32 * 0.37).sin()).collect();
+        let dense = |weights: &Weights| {
+            let trainer = Trainer::new(&network, Cpu::new());
+            let parameters: Vec<&[f32]> = weights.tensors().iter().map(|tensor| tensor.values.as_slice()).collect();
+            let saved = trainer.forward(&parameters, &x, 5, Mode::Infer).unwrap();
+            let mut slope = vec![0.0; 15];
+            for row in 0..5 {
+                cross_entropy_gradient(&saved.logits()[row * 3..][..3], row % 3, &mut slope[row * 3..][..3]);
+            }
+            trainer.backward(&saved, &slope, Wanted { parameters: false, input: true }).unwrap().input
+        };
+        let few = |classifier: &Classifier| {
+            classifier.input_gradient(&x, 5, |row, logits, out| cross_entropy_gradient(logits, row % 3, out)).unwrap()
+        };
+        let mut classifier = Classifier::new(drawn(1, 10));
+        assert!(classifier.trainer.pattern(0).is_some());
+        assert_eq!(few(&classifier), dense(&drawn(1, 10)));
+        for next in [drawn(2, 10), drawn(3, 1)] {
+            classifier.set(&next);
+            assert_eq!(few(&classifier), dense(&next));
+        }
+        assert!(classifier.trainer.pattern(0).is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ fn kinds_are_listed() {
     --- stdout
     kinds of [stage.X]
       train     Fit a network to data by gradient descent
-      prune     Remove weights by magnitude or at random
+      prune     Remove weights by magnitude, gradient, flow or at random
       perturb   Move samples by an attack or by noise, and see who is fooled
       inject    Put faults into weights or activations, and count the damage
       evaluate  Accuracy, loss and calibration; activations of a layer
@@ -28,12 +28,12 @@ fn a_kind_documents_every_key() {
     --- stdout
     [stage.X], kind = "prune"
 
-    Remove weights by magnitude or at random
+    Remove weights by magnitude, gradient, flow or at random
 
     Removes weights and says which are left.
 
-    How many go is said by exactly one of `rate`, `rates` and `sparsity`. A rate is a share of the weights that are still
-    kept: with `mask` set to the previous round's mask, rounds build on each other. A sparsity is a share of all weights.
+    How many go is said by exactly one of `rate`, `rates`, `sparsity` and `like`. A rate is a share of the weights that are
+    still kept: with `mask` set to the previous round's mask, rounds build on each other. A sparsity is a share of all weights.
     Without `mask` the weights that are exactly 0 count as removed already, so weights that were trained under a mask need
     not be told about it. Biases are never removed.
 
@@ -45,10 +45,19 @@ fn a_kind_documents_every_key() {
       mask: reference to mask, optional
           The weights that are kept so far; by default those that are not 0.
 
-      criterion: `"magnitude"` or `"random"`, default "magnitude"
+      criterion: `"magnitude"` or `"random"` or `"snip"` or `"grasp"` or `"synflow"`, default "magnitude"
           By what weights are ranked; the lowest go first.
         "magnitude": Their absolute value.
         "random": A random order.
+        "snip": Weight times gradient of the loss, absolute (Lee, Ajanthan and Torr 2019).
+        "grasp": How much of the gradient's norm goes with them (Wang, Zhang and Grosse 2020).
+        "synflow": What of a constant flows through them with all signs taken off (Tanaka, Kunin, Yamins and Ganguli 2020).
+
+      data: reference to dataset or split, optional
+          The rows that `snip` and `grasp` take the gradient of the loss on: training rows of a data set, or a split.
+
+      per_class: whole number >= 1, in rows, default 10
+          So many of those rows of each class, drawn at random, all in one batch.
 
       rate: number from 0 to 1, optional
           Share of the kept weights to remove.
@@ -60,18 +69,56 @@ fn a_kind_documents_every_key() {
       sparsity: number from 0 to 1, optional
           Share of all weights that is to be removed in the end.
 
-      scope: `"layer"` or `"global"`, default "layer"
-          Whether weights are ranked within their layer or over all layers; with `rates` always within.
+      like: reference to mask, optional
+          A mask of the same network: each layer is to keep as many weights as there, whichever they are.
+
+      scope: `"layer"` or `"global"`, optional
+          Whether weights are ranked within their layer or over all layers; with `rates` and `like` always within. By default
+          `"global"` for `snip`, `grasp` and `synflow`, as their authors do, and else `"layer"`.
         "layer": The weights of their layer.
         "global": The weights of all layers.
+
+      unit: `"weight"` or `"filter"`, `{ filter = { .. } }`, default "weight"
+          What is removed as a whole; shares are of those. Where filters go the last layer keeps all, its rows are the classes.
+        "weight": Each weight alone.
+        "filter": The weights of a filter of a convolution, or those into a neuron, by a norm of their scores.
+          norm: `"l1"` or `"l2"`, default "l2"
+              How the scores of a filter's weights become one.
+            "l1": Their mean (for magnitudes, Li et al. 2017).
+            "l2": Their root mean square.
+
+      protect: list of string, default []
+          Layers that keep all their weights, such as `["hidden.1", "*downsample*"]`; shares of all layers do not count them.
+
+      rounds: whole number >= 1, in rounds, optional
+          Rounds in which weights go; scores are computed anew in each. By default 100 for `synflow`, and else 1.
+
+      schedule: `"exponential"` or `"linear"` or `"cubic"`, default "exponential"
+          How many weights are left after each round.
+        "exponential": Fewer by the same factor each round.
+        "linear": Fewer by the same number each round.
+        "cubic": Many go at first, few in the end (Zhu and Gupta 2017).
+
+      round: whole number >= 0, optional
+          Do this round alone, from 0: for a study that trains between the rounds of a `sparsity`. Round 0 removes nothing, and
+          the last one is number `rounds`.
 
       rule: `"exact"` or `"published"`, default "exact"
           How a share becomes a number of weights.
         "exact": The share times the weights, rounded, halves to even.
-        "published": One more, as the program behind arXiv 1912.02386 counts.
+        "published": One more, and all whose score equals that of the last: as the program behind arXiv 1912.02386 counts.
+
+      ablation: `"shuffle"` or `"reinitialise"` or `"invert"`, optional
+          A control, to see whether it matters which weights go.
+        "shuffle": What went is moved to random places of the same layer.
+        "reinitialise": The weights that are kept are drawn anew as `model` says.
+        "invert": The highest go instead of the lowest.
+
+      model: name of a `[model.X]` table, optional
+          How the ablation `reinitialise` draws weights.
 
       seed: whole number >= 0, the study's seed if absent, optional
-          Seed of the criterion `random`.
+          Seed of the criterion `random`, of the rows of `data`, and of ablations.
 
     outputs
 
@@ -86,7 +133,7 @@ fn a_kind_documents_every_key() {
 
       [axes]
       sparsity = [0.5, 0.9]
-      criterion = ["magnitude", "random"]
+      criterion = ["magnitude", "random", "snip", "grasp", "synflow"]
 
       [data.digits]
       source = "digits"
@@ -106,6 +153,7 @@ fn a_kind_documents_every_key() {
       kind = "prune"
       weights = "train"
       criterion = "{criterion}"
+      data = "digits"
       sparsity = "{sparsity}"
       scope = "global"
     --- code 0

@@ -10,20 +10,32 @@ fn a_stage_over_its_axes_in_every_format() {
     };
     insta::assert_snapshot!(table("markdown").whole(), @"
     --- stdout
-    | seed | sparsity | metric   | layer    | value |    n |
-    | ---: | -------: | -------- | -------- | ----: | ---: |
-    |    0 |      0.5 | kept     | hidden.1 |   512 | 1024 |
-    |    0 |      0.5 | removed  | hidden.1 |   512 | 1024 |
-    |    0 |      0.5 | density  | hidden.1 |   0.5 | 1024 |
-    |    0 |      0.5 | sparsity | hidden.1 |   0.5 | 1024 |
-    |    0 |      0.5 | kept     | output   |    80 |  160 |
-    |    0 |      0.5 | removed  | output   |    80 |  160 |
-    |    0 |      0.5 | density  | output   |   0.5 |  160 |
-    |    0 |      0.5 | sparsity | output   |   0.5 |  160 |
-    |    0 |      0.5 | kept     |          |   592 | 1184 |
-    |    0 |      0.5 | removed  |          |   592 | 1184 |
-    |    0 |      0.5 | density  |          |   0.5 | 1184 |
-    |    0 |      0.5 | sparsity |          |   0.5 | 1184 |
+    | seed | sparsity | metric      | layer    | value |    n |
+    | ---: | -------: | ----------- | -------- | ----: | ---: |
+    |    0 |      0.5 | kept        | hidden.1 |   512 | 1024 |
+    |    0 |      0.5 | removed     | hidden.1 |   512 | 1024 |
+    |    0 |      0.5 | density     | hidden.1 |   0.5 | 1024 |
+    |    0 |      0.5 | sparsity    | hidden.1 |   0.5 | 1024 |
+    |    0 |      0.5 | compression | hidden.1 |     2 | 1024 |
+    |    0 |      0.5 | macs        | hidden.1 |   512 | 1024 |
+    |    0 |      0.5 | mac_ratio   | hidden.1 |     2 | 1024 |
+    |    0 |      0.5 | collapsed   | hidden.1 |     0 | 1024 |
+    |    0 |      0.5 | kept        | output   |    80 |  160 |
+    |    0 |      0.5 | removed     | output   |    80 |  160 |
+    |    0 |      0.5 | density     | output   |   0.5 |  160 |
+    |    0 |      0.5 | sparsity    | output   |   0.5 |  160 |
+    |    0 |      0.5 | compression | output   |     2 |  160 |
+    |    0 |      0.5 | macs        | output   |    80 |  160 |
+    |    0 |      0.5 | mac_ratio   | output   |     2 |  160 |
+    |    0 |      0.5 | collapsed   | output   |     0 |  160 |
+    |    0 |      0.5 | kept        |          |   592 | 1184 |
+    |    0 |      0.5 | removed     |          |   592 | 1184 |
+    |    0 |      0.5 | density     |          |   0.5 | 1184 |
+    |    0 |      0.5 | sparsity    |          |   0.5 | 1184 |
+    |    0 |      0.5 | compression |          |     2 | 1184 |
+    |    0 |      0.5 | macs        |          |   592 | 1184 |
+    |    0 |      0.5 | mac_ratio   |          |     2 | 1184 |
+    |    0 |      0.5 | collapsed   |          |     0 | 1184 |
     --- code 0
     ");
     insta::assert_snapshot!(table("csv").whole(), @"
@@ -33,14 +45,26 @@ fn a_stage_over_its_axes_in_every_format() {
     0,0.5,removed,hidden.1,512.0,1024
     0,0.5,density,hidden.1,0.5,1024
     0,0.5,sparsity,hidden.1,0.5,1024
+    0,0.5,compression,hidden.1,2.0,1024
+    0,0.5,macs,hidden.1,512.0,1024
+    0,0.5,mac_ratio,hidden.1,2.0,1024
+    0,0.5,collapsed,hidden.1,0.0,1024
     0,0.5,kept,output,80.0,160
     0,0.5,removed,output,80.0,160
     0,0.5,density,output,0.5,160
     0,0.5,sparsity,output,0.5,160
+    0,0.5,compression,output,2.0,160
+    0,0.5,macs,output,80.0,160
+    0,0.5,mac_ratio,output,2.0,160
+    0,0.5,collapsed,output,0.0,160
     0,0.5,kept,,592.0,1184
     0,0.5,removed,,592.0,1184
     0,0.5,density,,0.5,1184
     0,0.5,sparsity,,0.5,1184
+    0,0.5,compression,,2.0,1184
+    0,0.5,macs,,592.0,1184
+    0,0.5,mac_ratio,,2.0,1184
+    0,0.5,collapsed,,0.0,1184
     --- code 0
     ");
     insta::assert_snapshot!(table("latex").whole(), @r"
@@ -53,14 +77,26 @@ fn a_stage_over_its_axes_in_every_format() {
     0 & 0.5 & removed & hidden.1 & 512 & 1024 \\
     0 & 0.5 & density & hidden.1 & 0.5 & 1024 \\
     0 & 0.5 & sparsity & hidden.1 & 0.5 & 1024 \\
+    0 & 0.5 & compression & hidden.1 & 2 & 1024 \\
+    0 & 0.5 & macs & hidden.1 & 512 & 1024 \\
+    0 & 0.5 & mac\_ratio & hidden.1 & 2 & 1024 \\
+    0 & 0.5 & collapsed & hidden.1 & 0 & 1024 \\
     0 & 0.5 & kept & output & 80 & 160 \\
     0 & 0.5 & removed & output & 80 & 160 \\
     0 & 0.5 & density & output & 0.5 & 160 \\
     0 & 0.5 & sparsity & output & 0.5 & 160 \\
+    0 & 0.5 & compression & output & 2 & 160 \\
+    0 & 0.5 & macs & output & 80 & 160 \\
+    0 & 0.5 & mac\_ratio & output & 2 & 160 \\
+    0 & 0.5 & collapsed & output & 0 & 160 \\
     0 & 0.5 & kept &  & 592 & 1184 \\
     0 & 0.5 & removed &  & 592 & 1184 \\
     0 & 0.5 & density &  & 0.5 & 1184 \\
     0 & 0.5 & sparsity &  & 0.5 & 1184 \\
+    0 & 0.5 & compression &  & 2 & 1184 \\
+    0 & 0.5 & macs &  & 592 & 1184 \\
+    0 & 0.5 & mac\_ratio &  & 2 & 1184 \\
+    0 & 0.5 & collapsed &  & 0 & 1184 \\
     \bottomrule
     \end{tabular}
     --- code 0

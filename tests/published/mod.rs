@@ -5,3 +5,4 @@ mod data;
 mod mnist;
 mod pretrained;
 mod protections;
+mod sparse_robust;

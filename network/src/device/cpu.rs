@@ -6,12 +6,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::pool::{Buffer, Pool};
-use super::{Adam, Bounds, Convolution, Device, Fused, Pooling, Product, Statistics, Strided};
+use super::{Adam, Bounds, Convolution, Device, Fused, Pattern, Pooling, Product, Statistics, Strided};
 use crate::activation::Activation;
 use crate::kernel::elementwise::{Limits, Then};
 use crate::kernel::matmul::{Around, Matrix, Packed};
 use crate::kernel::norm::Combination;
-use crate::kernel::{InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, optimise, pool, softmax};
+use crate::kernel::{
+    InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, optimise, pool, softmax, sparse,
+};
 
 /// All threads of the current rayon pool, with the best instructions there are.
 #[derive(Clone, Debug)]
@@ -147,6 +149,44 @@ impl Device for Cpu {
         let weight = &weight[..outputs * inputs];
         let (x, y) = (&x[..rows * inputs], &mut y[..rows * outputs]);
         matmul::linear_transposed(self.how(), [rows, inputs, outputs], weight, x, (bias, fused.clip), y);
+    }
+
+    fn transpose(&self, [rows, columns]: [usize; 2], from: &Buffer, to: &mut Buffer) {
+        let len = rows * columns;
+        sparse::transpose(self.how(), [rows, columns], &from[..len], &mut to[..len]);
+    }
+
+    fn sparse_forward(
+        &self,
+        (pattern, rows): (&Pattern, usize),
+        weight: &Buffer,
+        x: &Buffer,
+        fused: Fused<'_, Buffer>,
+        y: &mut Buffer,
+    ) {
+        let (outputs, inputs) = pattern.size();
+        let (x, y) = (&x[..rows * inputs], &mut y[..rows * outputs]);
+        let around = (fused.bias.map(|b| &b[..outputs]), fused.clip);
+        sparse::forward(self.how(), (pattern, rows), &weight[..pattern.kept()], x, around, y);
+    }
+
+    fn sparse_backward_input(
+        &self,
+        (pattern, rows): (&Pattern, usize),
+        weight: &Buffer,
+        dy: &Buffer,
+        accumulate: bool,
+        dx: &mut Buffer,
+    ) {
+        let (outputs, inputs) = pattern.size();
+        let (dy, dx) = (&dy[..rows * outputs], &mut dx[..rows * inputs]);
+        sparse::backward_input(self.how(), (pattern, rows), &weight[..pattern.kept()], dy, accumulate, dx);
+    }
+
+    fn sparse_backward_weight(&self, (pattern, rows): (&Pattern, usize), x: &Buffer, dy: &Buffer, dw: &mut Buffer) {
+        let (outputs, inputs) = pattern.size();
+        let (x, dy) = (&x[..rows * inputs], &dy[..rows * outputs]);
+        sparse::backward_weight(self.how(), (pattern, rows), x, dy, &mut dw[..pattern.kept()]);
     }
 
     fn pack_kernel(&self, conv: &Convolution, weight: &Buffer) -> conv::PackedForward {

@@ -15,6 +15,7 @@ pub use crate::kernel::matmul::{Place, Product};
 pub use crate::kernel::norm::Statistics;
 pub use crate::kernel::optimise::Adam;
 pub use crate::kernel::pool::{Kind, Pooling};
+pub use crate::kernel::sparse::Pattern;
 pub use cpu::Cpu;
 pub use pool::Buffer;
 
@@ -135,6 +136,30 @@ pub trait Device: Debug + Sized + Sync {
         let [rows, inputs, outputs] = size;
         self.linear(rows, &self.pack_linear(outputs, inputs, weight), x, fused, y);
     }
+
+    /// `from`, of `size` rows and columns, transposed.
+    fn transpose(&self, size: [usize; 2], from: &Self::Buffer, to: &mut Self::Buffer);
+    /// `y = W x` with the kept weights of a matrix, bias and limits; `x` is `[input][row]` and `y` is `[output][row]`. The
+    /// second of `of` is the rows.
+    fn sparse_forward(
+        &self,
+        of: (&Pattern, usize),
+        weight: &Self::Buffer,
+        x: &Self::Buffer,
+        fused: Fused<'_, Self::Buffer>,
+        y: &mut Self::Buffer,
+    );
+    /// The gradient of its input, or adds it: from `[output][row]` to `[input][row]`.
+    fn sparse_backward_input(
+        &self,
+        of: (&Pattern, usize),
+        weight: &Self::Buffer,
+        dy: &Self::Buffer,
+        accumulate: bool,
+        dx: &mut Self::Buffer,
+    );
+    /// The gradient of its kept weights, from `[input][row]` and `[output][row]`.
+    fn sparse_backward_weight(&self, of: (&Pattern, usize), x: &Self::Buffer, dy: &Self::Buffer, dw: &mut Self::Buffer);
 
     /// Arranges the weights of a convolution.
     fn pack_kernel(&self, conv: &Convolution, weight: &Self::Buffer) -> Self::Kernel;

@@ -18,6 +18,7 @@ mod pack;
 pub mod pool;
 mod simd;
 pub mod softmax;
+pub mod sparse;
 mod spread;
 pub mod tf32;
 mod tile;

@@ -1,7 +1,7 @@
 //! The way back through a network.
 
 use super::plan::Stage;
-use super::{Saved, Trainer, TrainingError, check_length, value_of};
+use super::{Saved, Trainer, TrainingError, check_length, sparse, value_of};
 use crate::device::Device;
 use crate::graph::Node;
 use crate::op::Op;
@@ -21,7 +21,8 @@ pub struct Wanted {
 /// The gradients of a loss.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gradients {
-    /// One array for each parameter of the network, empty for buffers; none at all where they were not asked for.
+    /// One array for each parameter of the network, empty for buffers, and with the kept numbers of those with a
+    /// [`Trainer::pattern`]; none at all where they were not asked for.
     pub parameters: Vec<Vec<f32>>,
     /// That of the input, row-major, image after image; empty where it was not asked for.
     pub input: Vec<f32>,
@@ -48,7 +49,7 @@ impl<D: Device> Trainer<D> {
     }
 
     fn downloaded(&self, saved: &Saved<D>, mut flow: Flow<D>, wanted: Wanted) -> Gradients {
-        let sizes = self.network.parameters().iter().map(crate::graph::Parameter::len);
+        let sizes = (0..self.network.parameters().len()).map(|index| self.given(index));
         let download = |(gradient, len): (&Option<D::Buffer>, usize)| {
             gradient.as_ref().map_or_else(Vec::new, |gradient| self.device.download(gradient, len))
         };
@@ -135,16 +136,17 @@ impl<D: Device> Trainer<D> {
                 Target { buffer: sum.unwrap_or_else(|| device.buffer(len)), accumulate }
             }));
         }
-        let mut parameters: Vec<D::Buffer> = if wanted.parameters {
-            range.clone().map(|p| device.buffer(self.network.parameters()[p].len())).collect()
-        } else {
-            Vec::new()
-        };
+        let mut parameters: Vec<D::Buffer> =
+            if wanted.parameters { range.clone().map(|p| device.buffer(self.given(p))).collect() } else { Vec::new() };
         self.with_context(saved, stage.head, |cx| {
             // Only a stage that is one node gives its operation's own output.
             let y = value_of(saved, stage.last);
             let pass = Pass { x: &x, y, kept: &saved.kept[index], dy, sums };
-            node.op.backward(&cx, &pass, &mut Targets { inputs: &mut inputs, parameters: &mut parameters });
+            let mut targets = Targets { inputs: &mut inputs, parameters: &mut parameters };
+            match self.pattern_of(stage.head) {
+                Some(pattern) => sparse::backward(&cx, pattern, &pass, &mut targets),
+                None => node.op.backward(&cx, &pass, &mut targets),
+            }
         });
         for (gradient, p) in parameters.into_iter().zip(range) {
             flow.parameters[p] = self.is_trained(p).then_some(gradient);

@@ -7,6 +7,7 @@
 mod backward;
 mod plan;
 mod resident;
+mod sparse;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use crate::device::{Cpu, Device, Fused, Statistics};
 use crate::graph::Network;
+use crate::kernel::sparse::Pattern;
 use crate::op::arithmetic::{Context, Forward, ForwardFused, Kept, Randomness};
 use crate::op::layout::to_row_major;
 use crate::op::{Op, Role};
@@ -60,6 +62,8 @@ pub struct Trainer<D = Cpu> {
     network: Network,
     device: D,
     stages: Vec<Stage>,
+    /// By parameter, which weights are given where not all are.
+    patterns: Vec<Option<Arc<Pattern>>>,
 }
 
 /// A network's values on a batch, and what backward needs.
@@ -95,7 +99,8 @@ impl<D: Device> Trainer<D> {
     /// Prepares to run `network` on `device`.
     #[must_use]
     pub fn new(network: &Network, device: D) -> Self {
-        Self { network: network.clone(), device, stages: plan::stages(network) }
+        let patterns = vec![None; network.parameters().len()];
+        Self { network: network.clone(), device, stages: plan::stages(network), patterns }
     }
 
     /// The network.
@@ -105,7 +110,7 @@ impl<D: Device> Trainer<D> {
     }
 
     /// Runs `images` images of `x` (row-major, `[channel][row][column]`), with one array for each of
-    /// [`Network::parameters`].
+    /// [`Network::parameters`]; of those with a [`Trainer::pattern`] with the kept numbers.
     ///
     /// # Errors
     /// Where an array is missing or has the wrong length.
@@ -162,7 +167,8 @@ impl<D: Device> Trainer<D> {
         if parameters.len() != wanted.len() {
             return Err(TrainingError::Parameters { wanted: wanted.len(), found: parameters.len() });
         }
-        wanted.iter().zip(parameters).try_for_each(|(p, found)| check_length(&p.name, p.len(), found.len()))
+        let mut each = wanted.iter().zip(parameters).enumerate();
+        each.try_for_each(|(index, (p, found))| check_length(&p.name, self.given(index), found.len()))
     }
 
     fn check_input(&self, x: &[f32], images: usize) -> Result<(), TrainingError> {
@@ -191,6 +197,7 @@ impl<D: Device> Trainer<D> {
         let head = &self.network.nodes()[stage.head - 1];
         let mut kept = Kept::default();
         let x: Vec<&D::Buffer> = head.inputs.iter().map(|&value| value_of(saved, value)).collect();
+        let pattern = self.pattern_of(stage.head);
         let y = self.with_context(saved, stage.head, |cx| {
             let cx = &Context { wants_statistics: stage.measured && saved.random.is_some(), ..cx };
             let fused = Fused {
@@ -198,6 +205,9 @@ impl<D: Device> Trainer<D> {
                 clip: if stage.rectified { (0.0, f32::INFINITY) } else { crate::device::UNLIMITED },
                 ..Fused::default()
             };
+            if let Some(pattern) = pattern {
+                return sparse::forward(cx, pattern, x[0], fused, &mut kept);
+            }
             match &head.op {
                 Op::Linear(op) => op.forward_fused(cx, x[0], fused, &mut kept),
                 Op::Conv2d(op) => op.forward_fused(cx, x[0], fused, &mut kept),

@@ -32,8 +32,8 @@ impl<D: Device> Trainer<D> {
     /// Copies the parameters back.
     #[must_use]
     pub fn take_back(&self, resident: &Resident<D>) -> Vec<Vec<f32>> {
-        let parameters = self.network.parameters().iter().zip(resident.values.iter());
-        parameters.map(|(p, values)| self.device.download(values, p.len())).collect()
+        let parameters = resident.values.iter().enumerate();
+        parameters.map(|(index, values)| self.device.download(values, self.given(index))).collect()
     }
 
     /// A step of Adam on `images` images of `x` (row-major). `loss` is given the logits, row-major, and gives the gradient
@@ -69,7 +69,7 @@ impl<D: Device> Trainer<D> {
         gradients: &[Option<D::Buffer>],
         running: &[(usize, Vec<f32>)],
     ) {
-        let sizes: Vec<usize> = self.network.parameters().iter().map(crate::graph::Parameter::len).collect();
+        let sizes: Vec<usize> = (0..self.network.parameters().len()).map(|index| self.given(index)).collect();
         let values = self.own(&mut resident.values, &sizes);
         for (p, (gradient, moments)) in gradients.iter().zip(&mut resident.moments).enumerate() {
             if let (Some(gradient), Some([first, second])) = (gradient, moments) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use dfdx::prelude::{Backward, Cpu, Tensor};
 use dfdx::tensor::{Gradients, NoneTape, OwnedTape};
+use duress_network::graph::Parameter;
 use duress_network::kernel::{InstructionSet, Threads, elementwise};
 use duress_network::op::{Randomness, Role};
 use duress_network::training::{Trainer, TrainingError};
@@ -91,7 +92,8 @@ pub(super) struct Learner {
     trainer: Arc<Trainer>,
     places: Places,
     weights: Weights,
-    /// For each parameter that a mask is about, 1 where a number takes part, else 0.
+    /// For each parameter that a mask is about and that is trained whole, 1 where a number takes part, else 0; of others the
+    /// trainer knows which take part.
     keep: Vec<Option<Vec<f32>>>,
     updater: Updater,
     loss: Loss,
@@ -124,14 +126,21 @@ impl Learner {
         }
         let mut masks = mask.into_iter().flat_map(|mask| &mask.tensors);
         let parameters = weights.network().parameters();
-        let flags = |keep: &Vec<bool>| keep.iter().map(|keep| f32::from(u8::from(*keep))).collect();
-        let keep =
-            parameters.iter().map(|p| (p.role == Role::Weight).then(|| Some(flags(&masks.next()?.keep))).flatten());
-        let keep = keep.collect();
+        let own = |p: &Parameter| (p.role == Role::Weight).then(|| Some(masks.next()?.keep.as_slice())).flatten();
+        let flags: Vec<Option<&[bool]>> = parameters.iter().map(own).collect();
+        let trainer = Trainer::masked(network, duress_network::device::Cpu::new(), &flags);
+        let whole = flags.iter().enumerate().map(|(index, keep)| keep.filter(|_| trainer.pattern(index).is_none()));
+        let number = |keep: &[bool]| keep.iter().map(|keep| f32::from(u8::from(*keep))).collect();
+        let keep = whole.map(|keep| keep.map(number)).collect();
         // Buffers have no moments.
-        let lengths: Vec<usize> = parameters.iter().map(|p| if p.role.is_trained() { p.len() } else { 0 }).collect();
+        let trained = |(index, p): (usize, &Parameter)| match trainer.pattern(index) {
+            Some(pattern) => pattern.kept(),
+            None if p.role.is_trained() => p.len(),
+            None => 0,
+        };
+        let lengths: Vec<usize> = parameters.iter().enumerate().map(trained).collect();
         Ok(Self {
-            trainer: Arc::new(Trainer::new(network, duress_network::device::Cpu::new())),
+            trainer: Arc::new(trainer),
             places: Places::new(parameters.len()),
             keep,
             updater: Updater::new(config.optimizer, &lengths),
@@ -149,7 +158,8 @@ impl Learner {
     /// Where the batch does not fit the network, or the device is out of memory.
     pub(super) fn look(&self, weights: &Weights, batch: Batch<'_>) -> Result<Seen, TapeError> {
         let rows = batch.row_weights.len();
-        let parameters: Vec<&[f32]> = weights.tensors().iter().map(|tensor| tensor.values.as_slice()).collect();
+        let given = self.trainer.taking_part(weights);
+        let parameters: Vec<&[f32]> = given.iter().map(|values| &**values).collect();
         let random = Randomness { seed: self.seed, step: batch.update, first: 0 };
         let (outputs, statistics) =
             network::network(&self.trainer, &self.places, &parameters, (batch.x, rows), random)?;
@@ -170,13 +180,19 @@ impl Learner {
                 continue;
             }
             let gradient = &mut seen.gradients[index];
+            let pattern = self.trainer.pattern(index);
+            let mut kept = pattern.map(|pattern| pattern.gather(values));
+            let moving = kept.as_deref_mut().unwrap_or(&mut *values);
             if role == Role::Weight && (self.l1 != 0.0 || self.l2 != 0.0) {
-                penalize(gradient, values, self.l1, self.l2);
+                penalize(gradient, moving, self.l1, self.l2);
             }
             if let Some(keep) = &self.keep[index] {
                 elementwise::rectify_gradient(how, keep, gradient);
             }
-            self.updater.update(index, values, gradient);
+            self.updater.update(index, moving, gradient);
+            if let (Some(pattern), Some(kept)) = (pattern, kept) {
+                pattern.scatter(&kept, values);
+            }
         }
         for (index, values) in &seen.statistics {
             self.weights.value_mut(*index).copy_from_slice(values);
@@ -189,16 +205,40 @@ impl Learner {
         &self.weights
     }
 
-    /// The optimiser's moments, each by parameter; empty for buffers.
+    /// The optimiser's moments, each by parameter and as long as it, dropped weights having none; empty for buffers.
     #[must_use]
-    pub(super) fn moments(&self) -> &[Vec<Vec<f32>>] {
-        self.updater.moments()
+    pub(super) fn moments(&self) -> Vec<Vec<Vec<f32>>> {
+        let parameters = self.weights.network().parameters();
+        let whole = |(index, values): (usize, &Vec<f32>)| match self.trainer.pattern(index) {
+            Some(pattern) => {
+                let mut whole = vec![0.0; parameters[index].len()];
+                pattern.scatter(values, &mut whole);
+                whole
+            }
+            None => values.clone(),
+        };
+        self.updater.moments().iter().map(|moment| moment.iter().enumerate().map(whole).collect()).collect()
+    }
+
+    /// Those of [`Learner::moments`] that belong to numbers that take part; none where they are not as long as that.
+    fn taking_part(&self, moments: Vec<Vec<Vec<f32>>>) -> Option<Vec<Vec<Vec<f32>>>> {
+        let parameters = self.weights.network().parameters();
+        let part = |(index, values): (usize, Vec<f32>)| match self.trainer.pattern(index) {
+            Some(pattern) => (values.len() == parameters[index].len()).then(|| pattern.gather(&values)),
+            None => Some(values),
+        };
+        let moment = |moment: Vec<Vec<f32>>| {
+            (moment.len() == parameters.len()).then(|| moment.into_iter().enumerate().map(part).collect()).flatten()
+        };
+        moments.into_iter().map(moment).collect()
     }
 
     /// Goes to where a learner was after so many updates; whether the state is one of this network and optimiser, without
     /// which nothing changes.
     pub(super) fn resume(&mut self, updates: u64, weights: Weights, moments: Vec<Vec<Vec<f32>>>) -> bool {
-        let fits = weights.network() == self.weights.network() && self.updater.resume(updates, moments);
+        let moments = self.taking_part(moments);
+        let fits = weights.network() == self.weights.network()
+            && moments.is_some_and(|moments| self.updater.resume(updates, moments));
         if fits {
             self.weights = weights;
         }

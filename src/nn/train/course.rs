@@ -127,11 +127,7 @@ impl<'a> Training<'a> {
     /// Where it is now.
     #[must_use]
     pub fn state(&self) -> State {
-        State {
-            course: self.course.clone(),
-            weights: self.learner.weights().clone(),
-            moments: self.learner.moments().to_vec(),
-        }
+        State { course: self.course.clone(), weights: self.learner.weights().clone(), moments: self.learner.moments() }
     }
 
     /// Goes to where a training of the same configuration was.

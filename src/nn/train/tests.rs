@@ -271,6 +271,42 @@ fn dropped_weights_have_no_moments_and_no_gradients_whatever_disturbs_them() {
     }
 }
 
+/// Hidden layers of 40 units on 30 features, of which a tenth of the weights is kept, and a training of them that is put down
+/// halfway.
+#[test]
+fn a_training_of_few_weights_keeps_the_others_at_zero_and_goes_on_from_its_state() {
+    let (data, begin) = (blobs(100, 30, 3), start(30, &[40, 40], Activation::relu()));
+    let mut mask = Mask::full(begin.network());
+    for (layer, tensor) in mask.tensors.iter_mut().enumerate() {
+        let mut stream = Stream::new(layer as u64, "tenth", &[]);
+        tensor.keep.iter_mut().for_each(|keep| *keep = stream.below(10) == 0);
+    }
+    for optimizer in [Optimizer::adam(0.01), Optimizer::sgd(0.1, 0.9)] {
+        let config = TrainConfig { l1: 1e-3, l2: 1e-3, ..config(12, optimizer) };
+        let begun = || Training::new(&config, (begin.clone(), Some(&mask)), (&data, None), None).unwrap();
+        let mut whole = begun();
+        whole.advance(5, &mut NoHooks).unwrap();
+        let state = whole.state();
+        whole.advance(12, &mut NoHooks).unwrap();
+        let mut resumed = begun();
+        resumed.resume(state.clone()).unwrap();
+        resumed.advance(12, &mut NoHooks).unwrap();
+        assert_eq!(resumed.state(), whole.state());
+        for moment in &state.moments {
+            for (layer, masks) in mask.tensors.iter().enumerate() {
+                let values = moment[2 * layer].iter().zip(&state.weights.tensors()[2 * layer].values);
+                assert_eq!(values.len(), masks.keep.len());
+                for ((moment, weight), keep) in values.zip(&masks.keep).filter(|(_, keep)| !**keep) {
+                    assert_eq!((moment.to_bits(), weight.to_bits()), (0, 0), "{keep}");
+                }
+            }
+        }
+        let mut short = state;
+        short.moments[0][0].pop();
+        assert!(begun().resume(short).is_err());
+    }
+}
+
 #[test]
 fn the_gradient_with_bit_errors_is_that_at_the_weights_read_back() {
     let data = blobs(20, 4, 1);
