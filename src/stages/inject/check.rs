@@ -312,12 +312,10 @@ fn spaced(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::testing::infer;
-
-    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+    use crate::stages::testing::{fault_codes, output_names};
 
     fn faults(keys: &str) -> Vec<&'static str> {
-        infer::<Inject>(&format!("{INPUTS}{keys}"), 4).1.iter().map(|fault| fault.code).collect()
+        fault_codes::<Inject>(keys)
     }
 
     #[test]
@@ -357,9 +355,7 @@ mod tests {
 
     #[test]
     fn only_what_a_campaign_makes_can_be_asked_for() {
-        let outputs = |keys: &str| -> Vec<&'static str> {
-            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).0.iter().map(|output| output.name).collect()
-        };
+        let outputs = output_names::<Inject>;
         assert_eq!(outputs(""), ["results", "strata", "faults"]);
         assert_eq!(outputs("target = 'neuron'\nmodel = 'crash'\ncrash = 0.1"), ["results", "errors"]);
     }
