@@ -130,7 +130,7 @@ fn norm_lines(row: &CrashBounds, form: CrashForm, measured: &[Option<&Measured>]
             ..start
         }
     };
-    Norm::ALL.into_iter().zip(row.b1).map(line).collect()
+    Norm::ALL.into_iter().zip(row.b1.iter().copied()).map(line).collect()
 }
 
 fn spread_line(bound: &'static str, spread: Spread, measured: Option<&Measured>, start: Line) -> Line {
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn measured_crashes_stand_beside_their_bounds() {
-        use crate::nn::bound::{DenseChain, crash_bounds};
+        use crate::nn::bound::{crash_bounds, read_chain};
         use crate::nn::fault::{CrashCampaign, crash_rows};
         use crate::nn::{Activation, Examples, Executor, Init, Mlp, Stream};
         use crate::stages::crash_errors;
@@ -303,7 +303,7 @@ mod tests {
             }
         }
         let measured = crash_errors::measured(&table.finish().expect("sound")).expect("columns");
-        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let chain = read_chain(&weights.graph()).expect("a chain");
         let form = CrashForm::default();
         let rows = crash_bounds(&chain, &inputs, &rates, form).expect("valid");
         let all = lines(&rows, &[Which::B1, Which::B2, Which::B3, Which::B4], form, Some(&measured));
