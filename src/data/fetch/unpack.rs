@@ -318,3 +318,29 @@ fn plain_name(raw: &[u8]) -> Result<String, Unfit> {
 fn broken(error: impl std::fmt::Display) -> Unfit {
     Unfit::Wrong(format!("does not unpack ({error})"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::fetch::set;
+
+    #[test]
+    fn a_real_batch_is_what_the_archive_of_cifar_10_must_hold() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/cifar-10/test_batch.bin.zst");
+        let Ok(packed) = fs::read(path) else {
+            println!("skipped: cifar-10 is not beside the repository");
+            return;
+        };
+        let mut batch = zstd::decode_all(&packed[..]).expect("intact");
+        let name = "cifar-10-batches-bin/test_batch.bin";
+        let mut members = Members::new(set("cifar-10").expect("a set").archives[0].members);
+        let index = members.find(name).expect("a member");
+        members.copy(index, name, &mut &batch[..], &mut None).expect("right");
+        assert_eq!(members.seen, BTreeMap::from([(index, 1)]));
+        batch[9_999 * 3073] = 10;
+        let told = members.copy(index, name, &mut &batch[..], &mut None).expect_err("no such class");
+        assert!(matches!(&told, Unfit::Wrong(problem) if problem.contains("class 10 of 10")), "{told:?}");
+        let told = members.copy(index, name, &mut &batch[..9_999 * 3073], &mut None).expect_err("a record is missing");
+        assert!(matches!(&told, Unfit::Wrong(problem) if problem.contains("bytes")), "{told:?}");
+    }
+}
