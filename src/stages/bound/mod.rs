@@ -23,6 +23,10 @@ use crate::nn::bound::{CrashForm, NormOf, Variance, Without, check_chain, crash_
 
 config! {
     /// Bounds the output errors of crashing neurons.
+    ///
+    /// The network is one layer after the other: linear layers and convolutions, with batch normalisation and activations behind
+    /// them, average pooling and flattening between. A layer is named as its linear layer or convolution; its neurons are what comes
+    /// out behind the activation, at every place.
     pub struct Bound {
         /// The network.
         weights: Input<Weights>,
@@ -125,8 +129,11 @@ impl Stage for Bound {
         let network = inputs.slot(self.weights.slot).and_then(|fact| fact.detail::<crate::nn::Network>());
         let bytes = |network: &crate::nn::Network| {
             let values = network.shapes().iter().map(|shape| shape.iter().product::<usize>() as u64).sum::<u64>();
+            // What the largest singular values of layers are found in.
+            let basis = if self.wants(&[Which::B1]) { 300 } else { 0 };
             // The network in double precision, and for a few samples at once its values with their derivatives.
-            8 * (network.parameter_count() as u64 + 16 * values.saturating_mul(network.output_len() as u64 + 4))
+            let derivatives = values.saturating_mul(16 * (network.output_len() as u64 + 4) + basis);
+            8 * (network.parameter_count() as u64).saturating_add(derivatives)
         };
         network.map_or(0, bytes) + (64 << 20)
     }
