@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use duress_cache::Table;
 use duress_engine::spec::{
     Connection, Fault, Faults, FromSpec, Node, RawSpec, Request, Scope, SourceText, Span, Surroundings, Value,
 };
@@ -80,6 +81,16 @@ pub(super) fn infer_on<T: FromSpec + Stage>(
     let mut faults = Faults::new();
     let facts = stage.infer(&mut InferContext { inputs: &inputs, faults: &mut faults, table: &table });
     (facts, faults.sorted())
+}
+
+/// The number `value` of the row of a tidy table that has these texts in these columns.
+pub(super) fn value_where(table: &Table, texts: &[(&str, &str)]) -> f64 {
+    let has = |row: usize| {
+        let same = |(column, text): &(&str, &str)| table.strings(column).expect("a column of text").value(row) == *text;
+        texts.iter().all(same)
+    };
+    let row = (0..table.rows()).find(|row| has(*row)).unwrap_or_else(|| panic!("no row of {texts:?}"));
+    table.f64s("value").expect("floats").value(row)
 }
 
 /// The configuration that a table means, as it enters the key.

@@ -286,6 +286,7 @@ mod tests {
         use crate::nn::fault::{CrashCampaign, crash_rows};
         use crate::nn::{Activation, Examples, Executor, Init, Mlp, Stream};
         use crate::stages::crash_errors;
+        use crate::stages::testing::value_where;
 
         let net = Mlp::new(4, &[10, 6], 3, Activation::Sigmoid { gain: 4.0 }, true);
         let weights = net.initialize(Init::GlorotNormal, Init::Zeros, 1);
@@ -311,11 +312,7 @@ mod tests {
         assert_eq!(first_violation(&all), None);
         let made = artifact(&all, 1.0).expect("sound");
         let results = made.table("results").expect("an output");
-        let (metric, bound) = (results.strings("metric").expect("text"), results.strings("bound").expect("text"));
-        let value = results.f64s("value").expect("floats");
-        let of = |m: &str, b: &str| {
-            value.value((0..results.rows()).find(|r| metric.value(*r) == m && bound.value(*r) == b).expect("a row"))
-        };
+        let of = |metric: &str, bound: &str| value_where(results, &[("metric", metric), ("bound", bound)]);
         assert!((of("std_ratio", "b4") - 1.0).abs() < 0.1, "{}", of("std_ratio", "b4"));
         assert!(of("mean_ratio", "b2") >= 1.0 && of("mean_ratio", "b1-1") >= 1.0 && of("mean_ratio", "b1-inf") >= 1.0);
         let names: Vec<&str> = BOUNDS.iter().map(|(name, _)| *name).collect();

@@ -151,6 +151,7 @@ fn results(all: &Table, density: f64, campaign: &CrashCampaign) -> Result<Table,
 mod tests {
     use super::*;
     use crate::nn::{Activation, Init, Mlp, Stream};
+    use crate::stages::testing::value_where;
 
     #[test]
     fn parts_add_up_to_the_same_tables_and_accuracies_count_pairs() {
@@ -181,8 +182,7 @@ mod tests {
             assert_eq!(whole.table(name).map(Table::digest), cut.table(name).map(Table::digest), "{name}");
         }
         let results = whole.table("results").expect("an output");
-        let (metric, value) = (results.strings("metric").expect("text"), results.f64s("value").expect("floats"));
-        let of = |name: &str| value.value((0..results.rows()).find(|r| metric.value(*r) == name).expect("a row"));
+        let of = |metric: &str| value_where(results, &[("metric", metric)]);
         let rows = crash_rows(&executor, &data, 0, &campaign).expect("valid");
         let pairs = rows.iter().filter_map(|r| r.correct).sum::<u64>() as f64 / 250.0;
         assert!((of("crash_accuracy") - pairs).abs() < 1e-12);
