@@ -11,3 +11,4 @@ pub mod nn;
 pub mod report;
 pub mod settings;
 pub mod stages;
+mod units;

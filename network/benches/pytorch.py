@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from resnet20 import ResNet20
+
 torch.manual_seed(0)
 torch.set_flush_denormal(True)
 
@@ -27,37 +29,6 @@ def bench(name, images, repetitions, once):
         times.append(1e3 * (time.perf_counter() - start))
     median = statistics.median(times)
     print(f"torch\t{name}\t{median:.3f} ms median\t{min(times):.3f} ms least\t{1e3 * images / median:.0f} images/s", flush=True)
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.stride, self.pad = stride, (outputs - inputs) // 2
-
-    def forward(self, x):
-        short = x if self.stride == 1 else F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
-        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + short)
-
-
-class ResNet20(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        blocks, inputs = [], 16
-        for stage, outputs in enumerate([16, 32, 64]):
-            for block in range(3):
-                blocks.append(Block(inputs, outputs, 2 if stage and block == 0 else 1))
-                inputs = outputs
-        self.layers = nn.Sequential(*blocks)
-        self.linear = nn.Linear(64, 10)
-
-    def forward(self, x):
-        return self.linear(self.layers(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
 
 
 def lenet():

@@ -5,6 +5,7 @@
 //! result has the same bits for every batch size, thread count, vector width and processor. The same body is compiled for
 //! three instruction sets and chosen at run time.
 
+use super::kernel::InstructionSet;
 use super::real::Real;
 
 /// Side of the square tiles in which matrices are transposed, so that neither side strides through memory for long.
@@ -12,9 +13,9 @@ const TILE: usize = 16;
 
 /// A type with a kernel.
 pub trait Kernel: Sized {
-    /// [`accumulate`] on slices whose lengths were checked.
+    /// [`accumulate`] by the instructions `set` on slices whose lengths were checked.
     #[doc(hidden)]
-    fn accumulate_checked(x: &[Self], inputs: usize, wt: &[Self], outputs: usize, y: &mut [Self]);
+    fn accumulate_checked(set: InstructionSet, x: &[Self], inputs: usize, wt: &[Self], outputs: usize, y: &mut [Self]);
 }
 
 /// `y[r, :] += sum over i of x[r, i] * wt[i, :]`, where `x` is `rows x inputs`, `wt` is `inputs x outputs` (a weight
@@ -27,7 +28,7 @@ pub fn accumulate<T: Real>(x: &[T], rows: usize, inputs: usize, wt: &[T], output
     assert_eq!(wt.len(), inputs * outputs, "wt is inputs x outputs");
     assert_eq!(y.len(), rows * outputs, "y is rows x outputs");
     if rows > 0 && inputs > 0 && outputs > 0 {
-        T::accumulate_checked(x, inputs, wt, outputs, y);
+        T::accumulate_checked(InstructionSet::detect(), x, inputs, wt, outputs, y);
     }
 }
 
@@ -186,17 +187,25 @@ mod wide {
 macro_rules! kernel {
     ($type:ty, avx512: $wide:literal $half_wide:literal, avx2: $middle:literal $half_middle:literal, other: $narrow:literal $half_narrow:literal) => {
         impl Kernel for $type {
-            fn accumulate_checked(x: &[Self], inputs: usize, wt: &[Self], outputs: usize, y: &mut [Self]) {
+            #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "there is one set only"))]
+            fn accumulate_checked(
+                set: InstructionSet,
+                x: &[Self],
+                inputs: usize,
+                wt: &[Self],
+                outputs: usize,
+                y: &mut [Self],
+            ) {
                 #[cfg(target_arch = "x86_64")]
                 {
-                    if is_x86_feature_detected!("avx512f") {
+                    if set.has_avx512() {
                         #[expect(unsafe_code, reason = "a call across instruction sets")]
-                        // SAFETY: the processor was just found to have the feature that the function needs.
+                        // SAFETY: there is such a set only where the processor has the feature that the function needs.
                         return unsafe { wide::avx512::<$type, 8, $wide, $half_wide>(x, inputs, wt, outputs, y) };
                     }
-                    if is_x86_feature_detected!("avx2") {
+                    if set.has_avx2() {
                         #[expect(unsafe_code, reason = "a call across instruction sets")]
-                        // SAFETY: the processor was just found to have the feature that the function needs.
+                        // SAFETY: as above.
                         return unsafe { wide::avx2::<$type, 6, $middle, $half_middle>(x, inputs, wt, outputs, y) };
                     }
                 }
@@ -241,18 +250,10 @@ mod tests {
             naive(&x, rows, inputs, &wt, outputs, &mut wanted);
             accumulate(&x, rows, inputs, &wt, outputs, &mut found);
             assert_eq!(found, wanted, "{rows} {inputs} {outputs}");
-            let mut narrow = start.clone();
-            body::<f32, 4, 8, 4>(&x, inputs, &wt, outputs, &mut narrow);
-            assert_eq!(narrow, wanted);
-            #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
-                let mut wide = start.clone();
-                #[expect(unsafe_code, reason = "a call across instruction sets")]
-                // SAFETY: the feature was just detected.
-                unsafe {
-                    wide::avx2::<f32, 6, 16, 8>(&x, inputs, &wt, outputs, &mut wide);
-                }
-                assert_eq!(wide, wanted);
+            for set in InstructionSet::available() {
+                let mut found = start.clone();
+                f32::accumulate_checked(set, &x, inputs, &wt, outputs, &mut found);
+                assert_eq!(found, wanted, "{}", set.name());
             }
         }
     }

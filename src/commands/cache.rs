@@ -14,8 +14,9 @@ use duress_engine::run::Host;
 
 use super::error::CommandError;
 use super::session::{Paint, Session};
-use super::{columns, resolved, study, units};
+use super::{columns, resolved, study};
 use crate::exit::{self, Exit};
+use crate::units;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {

@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::error::CommandError;
 use super::session::{Paint, Session};
-use super::{study, units};
+use super::study;
 use crate::exit::{self, Exit};
+use crate::units;
 
 #[derive(Args, Debug)]
 pub(super) struct Check {

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::error::CommandError;
 use super::session::Session;
-use crate::data::fetch::{self, FetchEvent, FetchOptions, SETS};
+use crate::data::fetch::{self, FetchError, FetchEvent, FetchOptions, SETS};
 use crate::data::{DataConfig, DataRoots, Description, SOURCES, Source, SourceBytes, SplitName, Task, describe};
 use crate::exit::{self, Exit};
 
@@ -36,6 +36,9 @@ pub(super) struct Fetch {
     /// The folder for its files, instead of one of its name in the first data folder
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
+    /// The SHA-256 that its archive must have, or `NAME=DIGITS` for one of several archives
+    #[arg(long, value_name = "DIGITS")]
+    sha256: Vec<String>,
 }
 
 impl DataCommand {
@@ -61,15 +64,19 @@ impl Fetch {
             Some(folder) => folder,
             None => session.settings.data.first().cloned().unwrap_or_else(|| PathBuf::from("data")).join(set.name),
         };
+        // The error says itself what failed.
+        let failed =
+            |error: FetchError| CommandError::Failed { doing: "fetch data".to_owned(), cause: error.to_string() };
+        let pins = self.sha256.iter().map(|text| set.pin(text)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let bar = session.settings.stderr.terminal.then(progress_bar);
-        let outcome = fetch::fetch(set, &folder, &FetchOptions::default(), &mut |event| {
+        let options = FetchOptions { pins: &pins, ..FetchOptions::default() };
+        let outcome = fetch::fetch(set, &folder, &options, &mut |event| {
             tell(session, bar.as_ref(), &folder, &event);
         });
         if let Some(bar) = &bar {
             bar.finish_and_clear();
         }
-        // The error says itself that the download failed.
-        outcome.map_err(|error| CommandError::Failed { doing: "fetch data".to_owned(), cause: error.to_string() })?;
+        outcome.map_err(failed)?;
         session.print(&format!("{}\n", folder.display()))
     }
 }
@@ -96,6 +103,9 @@ fn tell(session: &Session, bar: Option<&ProgressBar>, folder: &Path, event: &Fet
         FetchEvent::Present { file } => format!("{file}: is in {} already", folder.display()),
         FetchEvent::Trouble { file, problem } => format!("{file}: {problem}"),
         FetchEvent::Done { file, bytes } => format!("{file}: {bytes} bytes, checksum right"),
+        FetchEvent::Unpacked { archive, sha256, files } => {
+            format!("{archive}: {files} files unpacked, checksum right; pin it by `--sha256 {archive}={sha256}`")
+        }
     };
     match bar {
         Some(bar) => bar.suspend(|| session.note(&line)),

@@ -19,7 +19,6 @@ mod stages;
 mod study;
 mod suggest;
 mod table;
-mod units;
 mod why;
 
 use std::path::PathBuf;

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::session::{Paint, Session};
-use super::{columns, resolved, study, units};
+use super::{columns, resolved, study};
 use crate::exit::{self, Exit};
+use crate::units;
 
 /// Show what a run would do: instances, and which of them the cache holds
 ///

@@ -14,7 +14,7 @@ use super::inflate;
 use super::source::Part;
 
 /// Bytes of a picture: three planes.
-const PIXELS: usize = 3 * 32 * 32;
+pub(super) const PIXELS: usize = 3 * 32 * 32;
 /// Rows to train on.
 const TRAIN_ROWS: usize = 50_000;
 /// Rows to test on.

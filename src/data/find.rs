@@ -89,10 +89,8 @@ impl Source {
         let name = self.name();
         let get = if fetch::set(name).is_some() {
             format!("run `duress data fetch {name}`, or write `path = \"...\"` with the folder that holds it")
-        } else if matches!(self, Self::Boston) {
-            "write `path = \"...\"` with the file".to_owned()
         } else {
-            "unpack the publishers' archive and write `path = \"...\"` with the folder that holds it".to_owned()
+            "write `path = \"...\"` with the file".to_owned()
         };
         Err(DataError::Missing { data: name.into(), file: wanted.name.into(), looked: tried.collect(), fix: get })
     }

@@ -67,7 +67,8 @@ pub(super) fn find(part: Part, folders: &[PathBuf]) -> Result<Vec<(String, PathB
             file: name(part).into(),
             looked: folders.iter().flat_map(|folder| inside.iter().map(|path| folder.join(path))).collect(),
             fix:
-                "unpack the publishers' archives (with GT-final_test.csv) and write `path = \"...\"` with their folder"
+                "run `duress data fetch gtsrb`, or unpack the publishers' archives (with GT-final_test.csv) and write \
+                  `path = \"...\"` with their folder"
                     .into(),
         });
     };
@@ -141,6 +142,23 @@ pub(super) fn test_labels(
     };
     let rows = lines.filter(|line| !line.trim().is_empty()).map(row).collect::<Result<Vec<_>, _>>()?;
     Ok((rows, CLASSES))
+}
+
+/// Whether `table` gives each of the test pictures `00000.ppm`, `00001.ppm`, ... a class; the error completes "the table, ...".
+pub(super) fn check_table(table: &[u8], pictures: usize) -> Result<(), String> {
+    let mut names: Vec<String> = (0..pictures).map(|number| format!("{number:05}.ppm")).collect();
+    names.push(TABLE.to_owned());
+    let mut contents = vec![Vec::new(); pictures];
+    contents.push(table.to_vec());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (mut rows, _) =
+        test_labels("test-signs", &names, &contents).map_err(|error| format!("which is wrong: {error}"))?;
+    rows.sort_unstable();
+    rows.dedup_by_key(|(file, _)| *file);
+    if rows.len() != pictures {
+        return Err(format!("which gives {} of {pictures} pictures a class", rows.len()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -63,11 +63,17 @@ impl MlpWeights {
         Some(Self { network: Mlp::of(weights.network())?, tensors: weights.tensors().to_vec() })
     }
 
+    /// The same network and numbers as a graph.
+    #[cfg(test)]
+    pub(crate) fn graph(&self) -> Weights {
+        let graph = self.network.graph().expect("a sound perceptron");
+        Weights::new(graph, self.tensors.clone()).expect("of this network")
+    }
+
     /// The same network and numbers, ready for attacks.
     #[cfg(test)]
     pub(crate) fn classifier(&self) -> super::Classifier {
-        let graph = self.network.graph().expect("a sound perceptron");
-        super::Classifier::new(Weights::new(graph, self.tensors.clone()).expect("of this network"))
+        super::Classifier::new(self.graph())
     }
 
     /// All parameters zero.

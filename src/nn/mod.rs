@@ -1,8 +1,8 @@
 //! Networks and their kernels: pure types and functions that know nothing of specs, stages or the cache.
 //!
 //! A [`Network`] says what the operations are; [`Weights`] give their numbers and a [`Mask`] says which of them are kept.
-//! What the literature says of multilayer perceptrons alone (crash bounds, crash campaigns) is computed on [`Mlp`], the
-//! same network seen as layers, and its [`Executor`] in `f32` or `f64`. [`train`] fits weights on dfdx's tape, which no
+//! What the literature says of multilayer perceptrons alone is computed on [`Mlp`], the same network seen as layers, and its
+//! [`Executor`] in `f32` or `f64`; crashes of neurons on any [`Sequence`] of layers. [`train`] fits weights on dfdx's tape, which no
 //! other module sees; [`prune`] chooses what to drop.
 
 pub mod attack;
@@ -17,6 +17,7 @@ pub mod mask;
 pub mod mlp;
 pub mod mlp_weights;
 pub mod prune;
+pub mod sequence;
 pub mod statistics;
 mod tape;
 pub mod train;
@@ -32,3 +33,4 @@ pub use executor::{Executor, Trace, argmax, predict};
 pub use mask::{Mask, MaskError, MaskTensor};
 pub use mlp::{Layer, Mlp, MlpError};
 pub use mlp_weights::{MlpWeights, MlpWeightsError};
+pub use sequence::{LayerNames, Sequence};

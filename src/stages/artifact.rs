@@ -7,8 +7,9 @@ use duress_engine::run::RunContext;
 use duress_engine::spec::Fault;
 use duress_engine::stage::{Column, Fact, InferContext, InputFacts, StageError};
 
+use crate::nn::bound::Unfollowed;
 use crate::nn::weights_table::weights_from_table;
-use crate::nn::{self, Mlp, MlpWeights, Network};
+use crate::nn::{self, Network, Sequence};
 
 macro_rules! artifact_types {
     ($($(#[doc = $doc:expr])* $name:ident: $accepts:expr;)*) => {$(
@@ -112,29 +113,22 @@ pub(crate) fn check_fit_slot(cx: &mut InferContext<'_>, slot: usize, split: &Inp
     }
 }
 
-/// The network of `weights` as the layers of a multilayer perceptron; reports, at the key `weights`, any other network to a
-/// kind that is about those.
-pub(crate) fn mlp(cx: &mut InferContext<'_>, weights: &Input<Weights>, what: &str) -> Option<Mlp> {
-    let network = network(cx, weights)?;
-    let mlp = Mlp::of(network);
-    if mlp.is_none() {
-        let message = format!("{what} is about multilayer perceptrons, and `weights` belong to another network");
-        let fault = Fault::new("wrong-network", cx.span_of("weights"), message, "not a chain of linear layers");
-        cx.faults.push(fault.help("use weights of a model with `arch = \"mlp\"`"));
+/// The network of `weights` as a sequence of layers, as `read` finds them; reports, at the key `weights`, what does not fit in.
+pub(crate) fn sequence(
+    cx: &mut InferContext<'_>,
+    weights: &Input<Weights>,
+    what: &str,
+    read: impl Fn(&Network) -> Result<Sequence, Unfollowed>,
+) -> Option<Sequence> {
+    match read(network(cx, weights)?) {
+        Ok(sequence) => Some(sequence),
+        Err(Unfollowed { node, problem, fix }) => {
+            let message = format!("{what} cannot follow the network of `weights` through `{node}`, which {problem}");
+            let fault = Fault::new("wrong-network", cx.span_of("weights"), message, format!("has `{node}`"));
+            cx.faults.push(fault.help(fix));
+            None
+        }
     }
-    mlp
-}
-
-/// Weights as those of a multilayer perceptron.
-///
-/// # Errors
-/// Where they belong to another network, which [`mlp`] reports at plan time where it is known by then.
-pub(crate) fn mlp_weights(weights: &nn::Weights) -> Result<MlpWeights, StageError> {
-    MlpWeights::of(weights).ok_or_else(|| {
-        StageError::failed(
-            "run on weights that do not belong to a multilayer perceptron: use a model with `arch = \"mlp\"`",
-        )
-    })
 }
 
 /// The weights of an input.

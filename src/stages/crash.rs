@@ -6,7 +6,7 @@ use duress_cache::Tree;
 use duress_engine::spec::{Fault, Fraction, FromSpec, Node, Schema, Scope, Value};
 use duress_engine::stage::InferContext;
 
-use crate::nn::Mlp;
+use crate::nn::LayerNames;
 use crate::nn::fault::matches;
 
 /// Crash probabilities as written.
@@ -50,12 +50,12 @@ impl Crash {
     ///
     /// # Errors
     /// The patterns that fit no layer.
-    pub fn rates(&self, network: &Mlp) -> Result<Vec<f64>, Vec<String>> {
+    pub fn rates(&self, network: &impl LayerNames) -> Result<Vec<f64>, Vec<String>> {
         let mut names = vec!["input"];
-        names.extend(network.layers.iter().map(|layer| layer.name.as_str()));
+        names.extend(network.layer_names());
         let by_layer = match self {
             Self::Hidden(p) => {
-                let hidden = |l: usize| if l > 0 && l < network.depth() { *p } else { 0.0 };
+                let hidden = |l: usize| if l > 0 && l + 1 < names.len() { *p } else { 0.0 };
                 return Ok((0..names.len()).map(hidden).collect());
             }
             Self::ByLayer(by_layer) => by_layer,
@@ -73,12 +73,12 @@ impl Crash {
     }
 
     /// The rates for a network known at plan time; reports, at the key `crash`, names that fit no layer.
-    pub(crate) fn infer(&self, cx: &mut InferContext<'_>, network: &Mlp) -> Option<Vec<f64>> {
+    pub(crate) fn infer(&self, cx: &mut InferContext<'_>, network: &impl LayerNames) -> Option<Vec<f64>> {
         let strangers = match self.rates(network) {
             Ok(rates) => return Some(rates),
             Err(strangers) => strangers,
         };
-        let layers: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
+        let layers = network.layer_names();
         for stranger in strangers {
             let span = cx.span_of("crash");
             let fault = Fault::new("unknown-layer", span, format!("there is no layer `{stranger}`"), "no such layer");
@@ -91,7 +91,7 @@ impl Crash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Activation;
+    use crate::nn::{Activation, Mlp};
 
     fn rates(crash: &[(&str, f64)]) -> Result<Vec<f64>, Vec<String>> {
         let network = Mlp::new(4, &[3, 3], 2, Activation::relu(), true);

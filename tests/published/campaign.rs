@@ -1,49 +1,32 @@
 //! The published fault campaign on ResNet-20, a part of it: the outcomes of the same faults on the same images.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::{RESNET20, resnet20, shared};
 use crate::support::Sandbox;
 
-/// The folder of real weights, data and campaigns, or a word on why there is none.
-#[expect(clippy::print_stdout, reason = "a test says that it is skipped")]
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let needed = ["weights/resnet20-cifar10.th", "campaigns/cifar10-resnet20.csv", "data/cifar-10"];
-    if needed.iter().all(|name| folder.join(name).exists()) {
-        return folder.canonicalize().ok();
-    }
-    println!("skipped: there are no published campaigns beside the checkout");
-    None
-}
+/// The published faults with their outcomes.
+const LIST: &str = "campaigns/cifar10-resnet20.csv";
 
 fn study(shared: &Path) -> String {
+    let list = format!("path = \"{}\"", shared.join(LIST).display());
     format!(
         r#"
-[study]
-name = "published"
-[data.images]
-source = "cifar-10"
-path = "{shared}/data/cifar-10"
-[model.resnet]
-arch = "resnet-20"
-normalise = {{ mean = [0.4914, 0.4822, 0.4465], std = [0.2023, 0.1994, 0.2010] }}
-[weights.published]
-path = "{shared}/weights/resnet20-cifar10.th"
-model = "resnet"
+{head}
 [stage.spread]
 kind = "inject"
 weights = "published"
 data = "images.test"
 samples = 1_000
-sampling = {{ list = {{ path = "{shared}/campaigns/cifar10-resnet20.csv", every = 56 }} }}
+sampling = {{ list = {{ {list}, every = 56 }} }}
 [stage.last]
 kind = "inject"
 weights = "published"
 data = "images.test"
 layers = ["linear"]
-sampling = {{ list = {{ path = "{shared}/campaigns/cifar10-resnet20.csv" }} }}
+sampling = {{ list = {{ {list} }} }}
 "#,
-        shared = shared.display()
+        head = resnet20(shared)
     )
 }
 
@@ -59,7 +42,7 @@ fn value(sandbox: &Sandbox, stage: &str, metric: &str) -> f64 {
 
 #[test]
 fn published_campaign_on_a_residual_network_comes_out_as_published() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared(&[&RESNET20[..], &[LIST]].concat()) else { return };
     let sandbox = Sandbox::with(&study(&shared));
     sandbox.run(&[]);
     // Faults of the last layer over all 10 000 images, count by count.
@@ -78,13 +61,13 @@ fn published_campaign_on_a_residual_network_comes_out_as_published() {
 
 #[test]
 fn a_campaign_exports_the_list_that_it_read() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared(&[&RESNET20[..], &[LIST]].concat()) else { return };
     let sandbox = Sandbox::with(&study(&shared));
     sandbox.run(&["--only", "last"]);
     let output = sandbox.duress(&["export", "study.toml", "last", "-o", "last.csv"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
     let ours = std::fs::read_to_string(sandbox.path("last.csv")).expect("written");
-    let theirs = std::fs::read_to_string(shared.join("campaigns/cifar10-resnet20.csv")).expect("readable");
+    let theirs = std::fs::read_to_string(shared.join(LIST)).expect("readable");
     let faults = |text: &str| -> Vec<String> {
         let of_layer = text.lines().filter(|line| line.contains(",linear,"));
         // Number, layer, index and bit; the counts behind them may differ by a few.

@@ -7,14 +7,8 @@ use duress::data::{DataConfig, DataRoots, Portion, Recipe, Scale, Source, Split,
 use duress::nn::Examples;
 
 /// The folder of real data, if this checkout has one.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn data_folder() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no real data at {}", folder.display());
-    None
+    super::shared(&["data"]).map(|shared| shared.join("data"))
 }
 
 fn split(config: &DataConfig, folder: &Path, name: SplitName) -> Split {

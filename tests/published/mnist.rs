@@ -6,11 +6,7 @@ use crate::support::Sandbox;
 #[test]
 #[ignore = "trains for a minute"]
 fn published_accuracy_of_a_dense_network_on_mnist_is_reached() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    if !folder.is_dir() {
-        println!("skipped: no real data at {}", folder.display());
-        return;
-    }
+    let Some(shared) = super::shared(&["data/mnist"]) else { return };
     let spec = r#"
 [study]
 name = "mnist"
@@ -45,7 +41,7 @@ metric = "accuracy"
 at_least = 0.979
 at_most = 0.987
 "#;
-    let data = folder.to_string_lossy().into_owned();
+    let data = shared.join("data").to_string_lossy().into_owned();
     let log = Sandbox::with(spec).run(&["--data", &data]);
     assert_eq!((log.total("failed"), log.total("unmet")), (0, 0));
 }

@@ -1,19 +1,9 @@
 //! Networks that others trained and published, as their authors measured them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::{RESNET20, shared};
 use crate::support::Sandbox;
-
-/// The folder of real weights and data, or a word on why there is none.
-#[expect(clippy::print_stdout, reason = "a test says that it is skipped")]
-pub(super) fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    if folder.join("weights/resnet20-cifar10.th").is_file() && folder.join("data/cifar-10").is_dir() {
-        return folder.canonicalize().ok();
-    }
-    println!("skipped: there are no published weights beside the checkout");
-    None
-}
 
 /// The accuracy of each instance of `clean`, in the order of the axes.
 fn accuracies(sandbox: &Sandbox) -> Vec<f64> {
@@ -27,7 +17,7 @@ fn accuracies(sandbox: &Sandbox) -> Vec<f64> {
 #[test]
 #[ignore = "runs three networks on all of CIFAR-10; takes half a minute"]
 fn published_residual_networks_have_their_published_accuracy() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared(&[&RESNET20[..], &["weights/resnet32-cifar10.th"]].concat()) else { return };
     let sandbox = Sandbox::with(&format!(
         r#"
 [study]
@@ -64,7 +54,7 @@ data = "images.test"
 #[test]
 #[ignore = "trains LeNet-5 for half a minute"]
 fn published_accuracy_of_lenet_on_mnist_is_reached() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared(&["data/mnist"]) else { return };
     let spec = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/lenet5-mnist.toml"));
     let folder = format!("source = \"mnist\"\npath = \"{}\"", shared.join("data/mnist").display());
     let sandbox = Sandbox::with(&spec.expect("we ship it").replace("source = \"mnist\"", &folder));

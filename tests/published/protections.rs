@@ -1,25 +1,15 @@
 //! What protections take off the bit that nearly all critical faults of the published campaigns are in.
 
-use super::pretrained::shared;
+use super::{RESNET20, resnet20, shared};
 use crate::support::Sandbox;
 
 #[test]
 #[ignore = "runs a hundred faults under five protections on a published network; takes a minute"]
 fn range_restriction_removes_most_of_what_the_top_exponent_bit_does_to_resnet20() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared(&RESNET20) else { return };
     let sandbox = Sandbox::with(&format!(
         r#"
-[study]
-name = "shields"
-[data.images]
-source = "cifar-10"
-path = "{shared}/data/cifar-10"
-[model.resnet]
-arch = "resnet-20"
-normalise = {{ mean = [0.4914, 0.4822, 0.4465], std = [0.2023, 0.1994, 0.2010] }}
-[weights.published]
-path = "{shared}/weights/resnet20-cifar10.th"
-model = "resnet"
+{head}
 [stage.shielded]
 kind = "inject"
 weights = "published"
@@ -34,7 +24,7 @@ protect = [
   {{ name = "mset" }},
 ]
 "#,
-        shared = shared.display()
+        head = resnet20(&shared)
     ));
     sandbox.run(&[]);
     let table = sandbox.duress(&["table", "study.toml", "shielded.protections", "--format", "csv"]).stdout;

@@ -46,3 +46,10 @@ fn every_spec_in_the_repository_checks() {
     }
     assert!(checked >= 2);
 }
+
+#[test]
+fn the_study_of_crash_bounds_on_a_convolutional_network_runs_and_expects_what_comes_out() {
+    let spec = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/crash-bounds.toml");
+    let sandbox = Sandbox::with(&std::fs::read_to_string(spec).expect("we ship it"));
+    sandbox.run(&[]);
+}

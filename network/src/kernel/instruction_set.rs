@@ -32,7 +32,8 @@ impl InstructionSet {
     /// The best one on this processor.
     #[must_use]
     pub fn detect() -> Self {
-        Self::available()[0]
+        static BEST: OnceLock<InstructionSet> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available()[0])
     }
 
     /// All that this processor has, best first, without those that `DURESS_INSTRUCTIONS` (`portable` or `avx2`) leaves out:
@@ -69,6 +70,18 @@ impl InstructionSet {
             Choice::Avx2 => "AVX2",
             Choice::Portable => "portable",
         }
+    }
+
+    /// Whether the processor has AVX-512 and may use it.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const fn has_avx512(self) -> bool {
+        matches!(self.0, Choice::Avx512)
+    }
+
+    /// Whether the processor has AVX2 and may use it.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const fn has_avx2(self) -> bool {
+        matches!(self.0, Choice::Avx512 | Choice::Avx2)
     }
 
     /// Its place among the sets, the narrowest being 0.

@@ -13,9 +13,10 @@ use duress_engine::stage::SourceRoots;
 
 use super::error::CommandError;
 use super::session::{Paint, Session};
-use super::{study, suggest, units};
+use super::{study, suggest};
 use crate::exit::{self, Exit};
 use crate::host::Machine;
+use crate::units;
 use tally::Tally;
 use watch::Watch;
 

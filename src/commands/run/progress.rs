@@ -9,8 +9,8 @@ use duress_engine::run::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::super::session::Paint;
-use super::super::units;
 use crate::settings::Stream;
+use crate::units;
 
 /// How many bars fit under each other without flooding the screen.
 const MOST_BARS: usize = 12;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use duress_engine::run::Event;
 
 use super::super::session::Paint;
-use super::super::units;
+use crate::units;
 
 /// What happened in a run.
 #[derive(Debug, Default)]

@@ -11,10 +11,21 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Agent, Body};
 
-use super::{FetchEvent, RemoteFile};
+use super::{Events, FetchEvent};
 
 /// More than compression can add to a content.
 const SLACK: u64 = 1 << 20;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Its name on the mirror and here.
+    pub(super) name: &'a str,
+    /// About how many bytes it has.
+    pub(super) bytes: u64,
+    /// How many it cannot have more than, but for what compression adds.
+    pub(super) most: u64,
+}
 
 /// How one attempt ended.
 pub(super) enum Outcome {
@@ -75,6 +86,12 @@ impl Partial {
         Ok(bytes)
     }
 
+    /// Removes what has arrived, of which use was made.
+    pub(super) fn discard(self) -> io::Result<()> {
+        fs::remove_file(&self.path)?;
+        remove(&self.from)
+    }
+
     /// Leaves nothing behind where nothing has arrived.
     pub(super) fn abandon(self) {
         if self.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
@@ -128,8 +145,8 @@ impl Client {
         &self,
         url: &str,
         partial: &mut Partial,
-        file: &RemoteFile<'_>,
-        events: &mut dyn FnMut(FetchEvent<'_>),
+        wanted: Wanted<'_>,
+        events: &mut Events<'_>,
     ) -> io::Result<Outcome> {
         let arrived = partial.arrived(url)?;
         let mut request = self.agent.get(url);
@@ -152,6 +169,11 @@ impl Client {
                 }
                 0
             }
+            // Nothing is missing: what was done with it was cut short.
+            (StatusCode::RANGE_NOT_SATISFIABLE, Some((bytes, _))) if ends_at(response.headers(), bytes) => {
+                partial.resumed = true;
+                return Ok(Outcome::Complete);
+            }
             (StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT, _) => {
                 partial.restart()?;
                 return Ok(Outcome::Broken("what had arrived is no longer what it has; starting over".to_owned()));
@@ -159,7 +181,7 @@ impl Client {
             (status, _) if worth_another_try(status) => return Ok(Outcome::Broken(format!("it answers {status}"))),
             (status, _) => return Ok(Outcome::Refused(format!("it answers {status}"))),
         };
-        receive(response, partial, offset, file, events)
+        receive(response, partial, offset, wanted, events)
     }
 }
 
@@ -168,17 +190,17 @@ fn receive(
     response: Response<Body>,
     partial: &mut Partial,
     offset: u64,
-    file: &RemoteFile<'_>,
-    events: &mut dyn FnMut(FetchEvent<'_>),
+    wanted: Wanted<'_>,
+    events: &mut Events<'_>,
 ) -> io::Result<Outcome> {
     let total = response.body().content_length().map(|rest| offset + rest);
-    let limit = file.content_bytes + SLACK;
+    let limit = wanted.most + SLACK;
     let mut body = response.into_body().into_reader();
     partial.file.seek(SeekFrom::Start(offset))?;
     let mut buffer = vec![0; 1 << 16];
     let mut done = offset;
     loop {
-        events(FetchEvent::Progress { file: file.name, done, total: total.unwrap_or(file.bytes) });
+        events(FetchEvent::Progress { file: wanted.name, done, total: total.unwrap_or(wanted.bytes) });
         let read = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
@@ -189,7 +211,7 @@ fn receive(
         done += read as u64;
         if done > limit {
             partial.restart()?;
-            return Ok(Outcome::Refused(format!("it sends more than the {} bytes of the file", file.bytes)));
+            return Ok(Outcome::Refused(format!("it sends more than the {} bytes of the file", wanted.bytes)));
         }
     }
     match total {
@@ -209,6 +231,13 @@ fn starts_at(headers: &HeaderMap, offset: u64) -> bool {
     let range = headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
     let start = range.and_then(|range| range.strip_prefix("bytes ")).and_then(|range| range.split_once('-'));
     start.is_some_and(|(start, _)| start.trim().parse() == Ok(offset))
+}
+
+/// Whether `Content-Range: bytes */TOTAL` says that `bytes` are all.
+fn ends_at(headers: &HeaderMap, bytes: u64) -> bool {
+    let range = headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    let total = range.and_then(|range| range.strip_prefix("bytes */"));
+    total.is_some_and(|total| total.trim().parse() == Ok(bytes))
 }
 
 fn worth_another_try(status: StatusCode) -> bool {

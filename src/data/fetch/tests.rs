@@ -1,94 +1,12 @@
-//! Downloads from a server on this machine that misbehaves on request.
+//! Downloads of files from a server on this machine that misbehaves on request.
 
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use sha2::{Digest as _, Sha256};
 
 use super::super::idx::tests::gzip;
+use super::download::Partial;
+use super::job::check;
+use super::server::{Answer, Server, files_in};
 use super::*;
-
-/// How the server answers one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    /// Properly, with ranges.
-    Whole,
-    /// It promises everything and hangs up after so many bytes.
-    CutAfter(usize),
-    /// It sends everything whatever range is asked for.
-    IgnoreRange,
-    /// Another content, of the same entity tag.
-    Corrupt,
-    /// This status and nothing else.
-    Status(u16),
-}
-
-/// A server and what it was asked for: the range, or "all".
-struct Server {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    /// Serves `content` under any name, answering as `answers` say, in order, then `Whole`.
-    fn start(content: Vec<u8>, answers: &[Answer]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/", listener.local_addr().expect("bound"));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
-        let mut answers: VecDeque<Answer> = answers.iter().copied().collect();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let answer = answers.pop_front().unwrap_or(Answer::Whole);
-                serve(stream.expect("a connection"), &content, answer, &log);
-            }
-        });
-        Self { url, asked }
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("no panic").clone()
-    }
-}
-
-fn serve(mut stream: TcpStream, content: &[u8], answer: Answer, log: &Mutex<Vec<String>>) {
-    let mut range = None;
-    let mut condition = None;
-    for line in BufReader::new(&stream).lines() {
-        let line = line.expect("a request").to_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("range: bytes=") {
-            range = value.trim_end_matches('-').parse::<usize>().ok();
-        }
-        if let Some(value) = line.strip_prefix("if-range: ") {
-            condition = Some(value.to_owned());
-        }
-    }
-    // Before the answer, which lets the client look at the log.
-    log.lock().expect("no panic").push(range.map_or("all".to_owned(), |start| format!("from {start}")));
-    let tag = "\"v1\"";
-    let mut body = content.to_vec();
-    if answer == Answer::Corrupt {
-        let middle = body.len() / 2;
-        body[middle] ^= 1;
-    }
-    let start = range.filter(|_| condition.as_deref() == Some(tag) && answer != Answer::IgnoreRange);
-    let (head, body) = match (answer, start) {
-        (Answer::Status(status), _) => (format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n"), &body[..0]),
-        (_, Some(start)) => {
-            let (end, total) = (body.len() - 1, body.len());
-            let rest = &body[start..];
-            let head = format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{end}/{total}\r\n");
-            (format!("{head}Content-Length: {}\r\n", rest.len()), rest)
-        }
-        _ => (format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.len()), &body[..]),
-    };
-    let body = if let Answer::CutAfter(bytes) = answer { &body[..bytes.min(body.len())] } else { body };
-    // A client that has seen enough may hang up.
-    let _ = write!(stream, "{head}ETag: {tag}\r\nConnection: close\r\n\r\n").and_then(|()| stream.write_all(body));
-}
 
 /// Bytes that compression cannot shorten.
 fn content() -> Vec<u8> {
@@ -106,25 +24,8 @@ fn download(folder: &Path, mirrors: &[&str]) -> (Result<(), FetchError>, Vec<Str
         content_bytes: plain.len() as u64,
         content_sha256: &digits,
     };
-    let set = RemoteSet { name: "some-set", mirrors, files: &[file] };
-    let options = FetchOptions { attempts: 3, backoff: Duration::from_millis(1), timeout: Duration::from_secs(5) };
-    let mut events = Vec::new();
-    let outcome = fetch(&set, folder, &options, &mut |event| match event {
-        FetchEvent::Progress { .. } => {}
-        FetchEvent::Present { .. } => events.push("present".to_owned()),
-        FetchEvent::Trouble { problem, .. } => events.push(problem),
-        FetchEvent::Done { .. } => events.push("done".to_owned()),
-    });
-    (outcome, events)
-}
-
-fn files_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .expect("there")
-        .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
-        .collect();
-    names.sort();
-    names
+    let set = RemoteSet { name: "some-set", mirrors, files: &[file], archives: &[] };
+    server::fetch_and_tell(&set, folder, &[])
 }
 
 #[test]
@@ -244,6 +145,11 @@ fn the_sets_name_their_sources_and_whole_checksums() {
         assert!(super::super::describe(set.name).is_some());
         assert!(set.mirrors.iter().all(|mirror| mirror.ends_with('/')));
         assert!(set.files.iter().all(|file| file.content_sha256.len() == 64));
+        assert!(set.archives.iter().all(|archive| archive.md5.len() == 32));
+        let members =
+            set.archives.iter().flat_map(|archive| archive.members.iter().map(move |m| (archive.root, m.path)));
+        assert!(members.clone().all(|(root, path)| path.starts_with(root)), "what is moved holds all members");
+        assert!(!set.files.is_empty() || members.count() > 0);
     }
 }
 

@@ -1,63 +1,10 @@
 //! A feed-forward chain in double precision: what the crash bounds look at.
 //!
-//! Bounds need more than an executor gives (absolute and squared weights, Jacobians at every layer, values to 1e-10), and they
-//! are cheap, so they work on their own copy of the network: dense layers, each followed by an element-wise activation.
+//! Bounds need more than an executor gives (absolute and squared weights, Jacobians at every layer, values to 1e-10), so they
+//! work on their own copy of the network: layers of linear operations, each followed by an element-wise activation.
 
+use super::map::{Map, Matrix};
 use crate::nn::activation::Activation;
-use crate::nn::mlp_weights::MlpWeights;
-
-/// A dense matrix, row after row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
-    rows: usize,
-    columns: usize,
-    values: Vec<f64>,
-}
-
-impl Matrix {
-    /// A matrix from its values, `rows * columns` of them, row after row; `None` if the count differs or either side is empty.
-    #[must_use]
-    pub fn new(rows: usize, columns: usize, values: Vec<f64>) -> Option<Self> {
-        (rows > 0 && columns > 0 && values.len() == rows * columns).then_some(Self { rows, columns, values })
-    }
-
-    /// Number of rows (a layer's outputs).
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Number of columns (a layer's inputs).
-    #[must_use]
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// The rows in order, each of [`Matrix::columns`] values.
-    pub fn row_slices(&self) -> std::slice::ChunksExact<'_, f64> {
-        self.values.chunks_exact(self.columns)
-    }
-
-    /// All values, row after row.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
-        &self.values
-    }
-
-    /// `f(W) x`, the function applied to each weight.
-    pub(super) fn apply(&self, x: &[f64], f: impl Fn(f64) -> f64) -> Vec<f64> {
-        self.row_slices().map(|row| row.iter().zip(x).map(|(w, x)| f(*w) * x).sum()).collect()
-    }
-
-    /// `v^T W`.
-    pub(super) fn apply_transposed(&self, v: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; self.columns];
-        for (row, v) in self.row_slices().zip(v) {
-            out.iter_mut().zip(row).for_each(|(o, w)| *o += w * v);
-        }
-        out
-    }
-}
 
 /// One dense layer: `activation(weight * input + bias)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,17 +17,28 @@ pub struct DenseLayer {
     pub activation: Activation,
 }
 
-/// Dense layers in sequence. Layer numbers count from 1; 0 is the input.
+/// `activation` of what linear operations give, one after the other.
+///
+/// Each operation counts as a matrix of its own where a formula takes absolute values or squares of weights.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DenseChain {
-    layers: Vec<DenseLayer>,
+pub struct Layer {
+    /// At least one.
+    pub maps: Vec<Map>,
+    /// Applied to every output.
+    pub activation: Activation,
+}
+
+/// Layers in sequence. Layer numbers count from 1; 0 is the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    layers: Vec<Layer>,
 }
 
 /// What makes a list of layers no chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// There is nothing to bound.
-    #[error("bound a network without dense layers: give it at least one")]
+    #[error("bound a network without linear layers: give it at least one")]
     Empty,
     /// Two neighbours do not fit.
     #[error("feed {outputs} outputs into layer {layer}, which takes {inputs}: make the widths equal")]
@@ -113,47 +71,83 @@ pub struct ChainTrace {
     pub z: Vec<Vec<f64>>,
 }
 
-impl DenseChain {
+impl From<DenseLayer> for Layer {
+    fn from(DenseLayer { weight, bias, activation }: DenseLayer) -> Self {
+        Self { maps: vec![Map::Dense { weight, bias }], activation }
+    }
+}
+
+impl Layer {
+    /// How many values it reads.
+    fn inputs(&self) -> usize {
+        self.maps.first().map_or(0, Map::inputs)
+    }
+
+    /// How many values it gives.
+    fn outputs(&self) -> usize {
+        self.maps.last().map_or(0, Map::outputs)
+    }
+
+    /// What the activation is applied to.
+    fn before_activation(&self, h: &[f64]) -> Vec<f64> {
+        self.maps.iter().fold(h.to_vec(), |h, map| map.forward(&h))
+    }
+
+    /// How much more the activation is applied to where number `index` of what the layer reads has `value` more.
+    pub(super) fn change(&self, index: usize, value: f64) -> Vec<f64> {
+        let Some((first, rest)) = self.maps.split_first() else { return Vec::new() };
+        rest.iter().fold(first.column(index, value), |d, map| map.apply(&d, |w| w))
+    }
+
+    /// `f(W_n) ... f(W_1) x`, the function applied to each weight of each operation.
+    pub(super) fn apply(&self, x: Vec<f64>, f: impl Fn(f64) -> f64) -> Vec<f64> {
+        self.maps.iter().fold(x, |x, map| map.apply(&x, &f))
+    }
+
+    /// `v^T W_n ... W_1`.
+    fn apply_transposed(&self, v: Vec<f64>) -> Vec<f64> {
+        self.maps.iter().rev().fold(v, |v, map| map.apply_transposed(&v, |w| w))
+    }
+}
+
+impl Chain {
     /// Checks that the layers fit together.
     ///
     /// # Errors
     /// [`ChainError`] for no layers, widths that differ between neighbours, and biases of another length than the outputs.
-    pub fn new(layers: Vec<DenseLayer>) -> Result<Self, ChainError> {
-        let mut before = layers.first().ok_or(ChainError::Empty)?.weight.columns;
+    pub fn new(layers: Vec<Layer>) -> Result<Self, ChainError> {
+        let mut before = layers.first().filter(|layer| !layer.maps.is_empty()).ok_or(ChainError::Empty)?.inputs();
         for (layer, l) in (1..).zip(&layers) {
-            let (want, inputs) = (l.weight.rows, l.weight.columns);
-            if inputs != before {
-                return Err(ChainError::Width { layer, outputs: before, inputs });
+            if l.maps.is_empty() {
+                return Err(ChainError::Empty);
             }
-            if !l.bias.is_empty() && l.bias.len() != want {
-                return Err(ChainError::Bias { layer, got: l.bias.len(), want });
+            for map in &l.maps {
+                if map.inputs() != before {
+                    return Err(ChainError::Width { layer, outputs: before, inputs: map.inputs() });
+                }
+                before = map.outputs();
+                if let Map::Dense { bias, weight } = map
+                    && !bias.is_empty()
+                    && bias.len() != weight.rows()
+                {
+                    return Err(ChainError::Bias { layer, got: bias.len(), want: weight.rows() });
+                }
             }
-            before = want;
         }
         Ok(Self { layers })
     }
 
-    /// The network with its trained values, exactly (every `f32` is an `f64`).
+    /// The chain of these dense layers.
     ///
     /// # Errors
-    /// [`ChainError`] where the weights do not fit their network, which [`MlpWeights::new`] rules out.
-    pub fn of_weights(weights: &MlpWeights) -> Result<Self, ChainError> {
-        let exact = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
-        let layer = |(number, l): (usize, &crate::nn::mlp::Layer)| {
-            let misfit =
-                ChainError::Width { layer: number, outputs: weights.network.width(number - 1), inputs: l.inputs };
-            Ok(DenseLayer {
-                weight: Matrix::new(l.outputs, l.inputs, exact(weights.weight(number))).ok_or(misfit)?,
-                bias: weights.bias(number).map(exact).unwrap_or_default(),
-                activation: l.activation,
-            })
-        };
-        Self::new((1..).zip(&weights.network.layers).map(layer).collect::<Result<_, _>>()?)
+    /// As [`Chain::new`].
+    pub fn dense(layers: Vec<DenseLayer>) -> Result<Self, ChainError> {
+        Self::new(layers.into_iter().map(Layer::from).collect())
     }
 
     /// The layers, first to last.
     #[must_use]
-    pub fn layers(&self) -> &[DenseLayer] {
+    pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
@@ -166,7 +160,7 @@ impl DenseChain {
     /// Width of layer `l`, `0..=L`.
     #[must_use]
     pub fn width(&self, l: usize) -> usize {
-        if l == 0 { self.layers[0].weight.columns } else { self.layers[l - 1].weight.rows }
+        if l == 0 { self.layers[0].inputs() } else { self.layers[l - 1].outputs() }
     }
 
     /// Every layer's values on one input of width `width(0)`.
@@ -204,9 +198,8 @@ impl DenseChain {
         for l in (from..self.depth()).rev() {
             let layer = &self.layers[l];
             let through = |row: &Vec<f64>| {
-                let scaled: Vec<f64> =
-                    row.iter().zip(&trace.z[l]).map(|(g, z)| g * layer.activation.derivative(*z)).collect();
-                layer.weight.apply_transposed(&scaled)
+                let scaled = row.iter().zip(&trace.z[l]).map(|(g, z)| g * layer.activation.derivative(*z)).collect();
+                layer.apply_transposed(scaled)
             };
             let below = above.iter().map(through).collect();
             all.push(std::mem::replace(&mut above, below));
@@ -214,14 +207,6 @@ impl DenseChain {
         all.push(above);
         all.reverse();
         all
-    }
-}
-
-impl DenseLayer {
-    fn before_activation(&self, h: &[f64]) -> Vec<f64> {
-        let mut z = self.weight.apply(h, |w| w);
-        z.iter_mut().zip(&self.bias).for_each(|(z, b)| *z += b);
-        z
     }
 }
 
@@ -236,10 +221,10 @@ mod tests {
             bias: vec![0.0; bias],
             activation: Activation::Identity,
         };
-        assert_eq!(DenseChain::new(vec![]), Err(ChainError::Empty));
-        let widths = DenseChain::new(vec![layer(3, 2, 0), layer(1, 4, 0)]);
+        assert_eq!(Chain::dense(vec![]), Err(ChainError::Empty));
+        let widths = Chain::dense(vec![layer(3, 2, 0), layer(1, 4, 0)]);
         assert_eq!(widths, Err(ChainError::Width { layer: 2, outputs: 3, inputs: 4 }));
-        assert_eq!(DenseChain::new(vec![layer(3, 2, 1)]), Err(ChainError::Bias { layer: 1, got: 1, want: 3 }));
+        assert_eq!(Chain::dense(vec![layer(3, 2, 1)]), Err(ChainError::Bias { layer: 1, got: 1, want: 3 }));
         assert_eq!(Matrix::new(2, 2, vec![0.0; 3]), None);
     }
 }

@@ -13,11 +13,15 @@
 //! | b3 | signed mean and std to first order in the crashed values | estimate | one Jacobian |
 //! | b4 | signed mean and std to first order in `p` | estimate | a tail pass per neuron |
 //!
+//! A layer's weights are `W_l`, of however many linear operations: a convolution, the normalisation behind it, the pooling
+//! before it. Each counts as a matrix of its own, so that `abs(W)` of a product is the product of the `abs(W)`; bounds stay
+//! bounds, and are the ones of the product itself but where a pooling's windows overlap.
+//!
 //! Crashes at several layers add to first order: `mean = sum_l mean_l`, `var = sum_l var_l`. The certified bounds follow the
 //! recursion `e_l = (1 - p_l) K_l abs(W_l) e_(l-1) + p_l abs(h_l)`, which needs no small `p`.
 //! Guarantees are about real arithmetic; compare a measurement in floats with a tolerance for rounding.
 
-use super::chain::{ChainTrace, DenseChain};
+use super::chain::{Chain, ChainTrace};
 use super::norms::Norm;
 use crate::nn::crash_rates::{CrashRatesError, check_crash_rates};
 use rayon::prelude::*;
@@ -69,6 +73,17 @@ pub struct CrashForm {
     pub variance: Variance,
     /// What b1 takes the norm of.
     pub norm_of: NormOf,
+    /// What is not computed, because nobody wants it.
+    pub without: Without,
+}
+
+/// Bounds that are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Without {
+    /// b1, whose norms take long for large layers.
+    pub norms: bool,
+    /// b3 and b4 with their comparison, which take as many passes as there are neurons.
+    pub expansions: bool,
 }
 
 /// Mean and standard deviation of delta.
@@ -85,15 +100,15 @@ pub struct Spread {
 pub struct CrashBounds {
     /// The uncrashed output.
     pub output: Vec<f64>,
-    /// b1 by norm, in the order of [`Norm::ALL`].
-    pub b1: [f64; 3],
+    /// b1 by norm, in the order of [`Norm::ALL`]; empty where it was left out.
+    pub b1: Vec<f64>,
     /// One per output.
     pub b2: Vec<Spread>,
-    /// One per output.
+    /// One per output; empty where it was left out.
     pub b3: Vec<Spread>,
-    /// One per output.
+    /// One per output; empty where it was left out.
     pub b4: Vec<Spread>,
-    /// Per output, whether b3 and b4 differ so much that b3 is not to be trusted: saturated or kinked activations.
+    /// Per output, unless b3 and b4 were left out, whether b3 and b4 differ so much that b3 is not to be trusted: saturated or kinked activations.
     pub taylor_fails: Vec<bool>,
 }
 
@@ -132,7 +147,7 @@ pub enum CrashError {
 /// # Errors
 /// [`CrashError`] for rates that are not one probability per layer and for inputs that are not whole rows.
 pub fn crash_bounds(
-    chain: &DenseChain,
+    chain: &Chain,
     inputs: &[f64],
     rates: &[f64],
     form: CrashForm,
@@ -142,18 +157,15 @@ pub fn crash_bounds(
     if !inputs.len().is_multiple_of(width) {
         return Err(CrashError::Inputs { got: inputs.len(), width });
     }
-    let norms: Vec<[f64; 3]> = chain
-        .layers()
-        .par_iter()
-        .map(|layer| Norm::ALL.map(|n| layer.activation.lipschitz() * n.of_matrix(&layer.weight)))
-        .collect();
+    let layers = if form.without.norms { &[] } else { chain.layers() };
+    let norms: Vec<[f64; 3]> = layers.par_iter().map(|layer| Norm::ALL.map(|norm| norm.of_layer(layer))).collect();
     let setting = Setting { chain, rates, form, norms: &norms };
     Ok(inputs.par_chunks_exact(width).map(|x| setting.bounds(x)).collect())
 }
 
 /// What does not change from row to row.
 struct Setting<'a> {
-    chain: &'a DenseChain,
+    chain: &'a Chain,
     rates: &'a [f64],
     form: CrashForm,
     /// Per layer, Lipschitz constant times weight norm, in the order of [`Norm::ALL`].
@@ -163,11 +175,12 @@ struct Setting<'a> {
 impl Setting<'_> {
     fn bounds(&self, x: &[f64]) -> CrashBounds {
         let trace = self.chain.trace(x);
-        let b3 = self.taylor(&trace);
-        let (b4, scale) = self.single_crashes(&trace);
+        let Without { norms, expansions } = self.form.without;
+        let b3 = if expansions { Vec::new() } else { self.taylor(&trace) };
+        let (b4, scale) = if expansions { (Vec::new(), Vec::new()) } else { self.single_crashes(&trace) };
         let taylor_fails = b3.iter().zip(&b4).zip(scale).map(|((b3, b4), scale)| far_apart(*b3, *b4, scale)).collect();
         CrashBounds {
-            b1: self.norm_products(&trace),
+            b1: if norms { Vec::new() } else { self.norm_products(&trace) },
             b2: self.absolute_values(&trace),
             b3,
             b4,
@@ -177,8 +190,8 @@ impl Setting<'_> {
     }
 
     /// b1: `e_l = (1 - p_l) K_l norm(W_l) e_(l-1) + p_l norm(h_l)`.
-    fn norm_products(&self, trace: &ChainTrace) -> [f64; 3] {
-        std::array::from_fn(|which| {
+    fn norm_products(&self, trace: &ChainTrace) -> Vec<f64> {
+        let product = |which: usize| {
             let norm_of = |l: usize| match self.form.norm_of {
                 NormOf::CrashedLayer => Norm::ALL[which].of_vector(&trace.h[l]),
                 NormOf::Input => Norm::ALL[which].of_vector(&trace.h[0]),
@@ -188,7 +201,8 @@ impl Setting<'_> {
                 let p = self.rates[l];
                 (1.0 - p) * norms[which] * e + if p > 0.0 { p * norm_of(l) } else { 0.0 }
             })
-        })
+        };
+        (0..Norm::ALL.len()).map(product).collect()
     }
 
     /// b2: the recursion of the module's head for the mean; its first-order twin with squares for the variance.
@@ -197,8 +211,8 @@ impl Setting<'_> {
         let mut var: Vec<f64> = trace.h[0].iter().map(|h| self.neuron_variance(0) * h * h).collect();
         for (l, layer) in (1..).zip(self.chain.layers()) {
             let (p, k) = (self.rates[l], layer.activation.lipschitz());
-            mean = layer.weight.apply(&mean, f64::abs);
-            var = layer.weight.apply(&var, |w| w * w);
+            mean = layer.apply(mean, f64::abs);
+            var = layer.apply(var, |w| w * w);
             for ((m, v), h) in mean.iter_mut().zip(&mut var).zip(&trace.h[l]) {
                 *m = (1.0 - p) * k * *m + p * h.abs();
                 *v = k * k * *v + self.neuron_variance(l) * h * h;
@@ -251,9 +265,9 @@ impl Setting<'_> {
         if h == 0.0 {
             return vec![0.0; y.len()];
         }
-        // One input of the next layer changes, so its sums change by one product each.
-        let column = self.chain.layers()[l].weight.row_slices().map(|row| row[i]);
-        let z = trace.z[l].iter().zip(column).map(|(z, w)| z - w * h).collect();
+        // One input of the next layer becomes zero.
+        let change = self.chain.layers()[l].change(i, -h);
+        let z = trace.z[l].iter().zip(change).map(|(z, change)| z + change).collect();
         let crashed = self.chain.output_from_preactivation(l + 1, z);
         crashed.iter().zip(y).map(|(c, y)| c - y).collect()
     }

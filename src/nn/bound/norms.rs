@@ -1,6 +1,7 @@
-//! Norms of weight matrices: the input-free baselines, and the factors of the bound b1.
+//! Norms of linear operations as matrices: the input-free baselines, and the factors of the bound b1.
 
-use super::chain::{DenseChain, Matrix};
+use super::chain::{Chain, Layer};
+use super::map::Map;
 
 /// Which norm, for vectors and the matrix norm it induces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,18 +30,18 @@ impl Norm {
 
     /// The matrix norm induced by the vector norm.
     #[must_use]
-    pub fn of_matrix(self, w: &Matrix) -> f64 {
+    pub fn of_map(self, map: &Map) -> f64 {
         match self {
-            Self::One => {
-                let mut sums = vec![0.0; w.columns()];
-                for row in w.row_slices() {
-                    sums.iter_mut().zip(row).for_each(|(s, w)| *s += w.abs());
-                }
-                Self::Infinity.of_vector(&sums)
-            }
-            Self::Two => spectral(w),
-            Self::Infinity => w.row_slices().map(|row| Self::One.of_vector(row)).fold(0.0, f64::max),
+            Self::One => Self::Infinity.of_vector(&map.apply_transposed(&vec![1.0; map.outputs()], f64::abs)),
+            Self::Two => spectral(map),
+            Self::Infinity => Self::Infinity.of_vector(&map.apply(&vec![1.0; map.inputs()], f64::abs)),
         }
+    }
+
+    /// The product of the norms of a layer's operations, and of its activation's Lipschitz constant.
+    #[must_use]
+    pub fn of_layer(self, layer: &Layer) -> f64 {
+        layer.maps.iter().fold(layer.activation.lipschitz(), |product, map| product * self.of_map(map))
     }
 }
 
@@ -57,32 +58,35 @@ pub struct NormSums {
     pub frobenius: f64,
 }
 
-/// The norm sums of a chain, every layer included.
+/// The norm sums of a chain, every linear operation included.
 #[must_use]
-pub fn norm_sums(chain: &DenseChain) -> NormSums {
-    let sum = |f: &dyn Fn(&Matrix) -> f64| chain.layers().iter().map(|l| f(&l.weight)).sum();
+pub fn norm_sums(chain: &Chain) -> NormSums {
+    let sum = |f: &dyn Fn(&Map) -> f64| chain.layers().iter().flat_map(|layer| &layer.maps).map(f).sum();
     NormSums {
-        one: sum(&|w| Norm::One.of_matrix(w)),
+        one: sum(&|w| Norm::One.of_map(w)),
         two: sum(&spectral),
-        infinity: sum(&|w| Norm::Infinity.of_matrix(w)),
-        frobenius: sum(&|w| length(w.values())),
+        infinity: sum(&|w| Norm::Infinity.of_map(w)),
+        frobenius: sum(&|w| w.squares().sqrt()),
     }
 }
 
 /// Largest singular value by Lanczos' method on `W^T W` with full reorthogonalisation.
 ///
 /// Exact to rounding once the Krylov space is exhausted or has converged; stopped early it is a lower estimate.
-fn spectral(w: &Matrix) -> f64 {
+fn spectral(w: &Map) -> f64 {
     const STEPS: usize = 300;
-    let n = w.columns();
+    if let Map::Scale { factor, .. } = w {
+        return Norm::Infinity.of_vector(factor);
+    }
+    let n = w.inputs();
     let mut basis: Vec<Vec<f64>> = Vec::new();
     let (mut diagonal, mut beside): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
     // No zeros and no symmetry, so that the start is not orthogonal to the leading singular vector.
     let mut v: Vec<f64> = (0..n).map(|i| 1.0 + ((i as f64 + 1.0) * 0.618_033_988_749_895).fract()).collect();
     scale(&mut v);
     let mut top = 0.0;
-    for step in 0..n.min(w.rows() + 1).min(STEPS) {
-        let mut next = w.apply_transposed(&w.apply(&v, |x| x));
+    for step in 0..n.min(w.outputs() + 1).min(STEPS) {
+        let mut next = w.apply_transposed(&w.apply(&v, |x| x), |x| x);
         diagonal.push(dot(&v, &next));
         basis.push(v);
         // Twice is enough (Parlett): rounding leaves components behind the first time.
@@ -155,6 +159,7 @@ fn scale(v: &mut [f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::map::Matrix;
     use super::*;
 
     #[track_caller]
@@ -162,13 +167,18 @@ mod tests {
         assert!((got - want).abs() <= 1e-12 * want.abs().max(1.0), "got {got}, want {want}");
     }
 
+    fn matrix(rows: usize, columns: usize, values: Vec<f64>) -> Map {
+        let weight = Matrix::new(rows, columns, values).expect("as many values");
+        Map::Dense { weight, bias: Vec::new() }
+    }
+
     #[test]
     fn norms_of_a_small_matrix_equal_those_worked_by_hand() {
-        let w = Matrix::new(2, 2, vec![3.0, 0.0, 4.0, 5.0]).expect("four values");
-        close(Norm::One.of_matrix(&w), 7.0);
-        close(Norm::Infinity.of_matrix(&w), 9.0);
+        let w = matrix(2, 2, vec![3.0, 0.0, 4.0, 5.0]);
+        close(Norm::One.of_map(&w), 7.0);
+        close(Norm::Infinity.of_map(&w), 9.0);
         // W^T W = [[25, 20], [20, 25]] has eigenvalues 45 and 5.
-        close(Norm::Two.of_matrix(&w), 45.0_f64.sqrt());
+        close(Norm::Two.of_map(&w), 45.0_f64.sqrt());
     }
 
     #[test]
@@ -177,12 +187,12 @@ mod tests {
             ((1..8).map(f64::from).collect(), (1..4).map(|i| f64::from(i) - 2.0).collect());
         let outer = |a: &[f64], b: &[f64]| {
             let values = a.iter().flat_map(|x| b.iter().map(move |y| x * y)).collect();
-            Matrix::new(a.len(), b.len(), values).expect("an outer product")
+            matrix(a.len(), b.len(), values)
         };
-        close(Norm::Two.of_matrix(&outer(&u, &v)), length(&u) * length(&v));
-        close(Norm::Two.of_matrix(&outer(&v, &u)), length(&u) * length(&v));
-        close(Norm::Two.of_matrix(&Matrix::new(3, 3, vec![0.0; 9]).expect("nine")), 0.0);
-        let identity = Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0]).expect("four");
-        close(Norm::Two.of_matrix(&identity), 1.0);
+        close(Norm::Two.of_map(&outer(&u, &v)), length(&u) * length(&v));
+        close(Norm::Two.of_map(&outer(&v, &u)), length(&u) * length(&v));
+        close(Norm::Two.of_map(&matrix(3, 3, vec![0.0; 9])), 0.0);
+        let identity = matrix(2, 2, vec![1.0, 0.0, 0.0, 1.0]);
+        close(Norm::Two.of_map(&identity), 1.0);
     }
 }

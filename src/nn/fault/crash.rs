@@ -1,6 +1,6 @@
 //! Neuron crashes, measured: outputs replaced by 0, survivors unscaled, over examples and repetitions.
 //!
-//! The measured twin of [`crate::nn::bound::crash_bounds`]: `delta = crashed output - correct output`. Each pattern is drawn
+//! The measured twin of [`crate::nn::bound::crash_bounds`], on any [`Layered`] network: `delta = crashed output - correct output`. Each pattern is drawn
 //! from the stream (seed, "crash", [example, repetition, layer]), one number per neuron, and a neuron crashes where its number
 //! lies below the rate. So a higher rate crashes a superset of the neurons, and the rate of one layer leaves the patterns of
 //! the others alone: differences between rates are not noise.
@@ -11,10 +11,91 @@ use crate::nn::executor::{Executor, argmax};
 use crate::nn::random::Stream;
 use crate::nn::real::Real;
 use crate::nn::statistics::{Cluster, ClusteredRate, Moments, clustered_rate};
+use duress_network::Weights;
+use duress_network::executor::{Executor as NetworkExecutor, Options};
 use rayon::prelude::*;
+
+use crate::nn::sequence::Sequence;
 
 /// Repetitions that go through the layers together.
 const BLOCK: usize = 64;
+
+/// A network that runs layer by layer; 0 is the input, the last layer the output.
+pub trait Layered: Sync {
+    /// What it computes in.
+    type Number: Real;
+
+    /// Features of an example.
+    fn inputs(&self) -> usize;
+
+    /// The number of the last layer.
+    fn depth(&self) -> usize;
+
+    /// The neurons of all layers for one example, the input first.
+    fn values(&self, x: &[Self::Number]) -> Vec<Vec<Self::Number>>;
+
+    /// The neurons of layer `layer`, from 1, given those of the one before it in `rows` rows.
+    fn forward(&self, layer: usize, h: &[Self::Number], rows: usize) -> Vec<Self::Number>;
+}
+
+impl<T: Real> Layered for Executor<T> {
+    type Number = T;
+
+    fn inputs(&self) -> usize {
+        self.inputs()
+    }
+
+    fn depth(&self) -> usize {
+        self.depth()
+    }
+
+    fn values(&self, x: &[T]) -> Vec<Vec<T>> {
+        self.trace(x, 1).post
+    }
+
+    fn forward(&self, layer: usize, h: &[T], rows: usize) -> Vec<T> {
+        self.layer_forward(layer, h, rows)
+    }
+}
+
+/// A network that is a [`Sequence`], ready to run.
+#[derive(Debug)]
+pub struct SequenceExecutor {
+    executor: NetworkExecutor,
+    /// The network's values that are the neurons of each layer.
+    values: Vec<usize>,
+}
+
+impl SequenceExecutor {
+    /// Prepares `weights`, whose network has the layers of `sequence`.
+    #[must_use]
+    pub fn new(weights: &Weights, sequence: &Sequence) -> Self {
+        let values: Vec<usize> = (0..=sequence.depth()).map(|layer| sequence.value(layer)).collect();
+        Self { executor: NetworkExecutor::new(weights, &Options::exposing(values.iter().copied())), values }
+    }
+}
+
+impl Layered for SequenceExecutor {
+    type Number = f32;
+
+    fn inputs(&self) -> usize {
+        self.executor.network().input_len()
+    }
+
+    fn depth(&self) -> usize {
+        self.values.len() - 1
+    }
+
+    fn values(&self, x: &[f32]) -> Vec<Vec<f32>> {
+        self.executor.trace(x, 1, &self.values).expect("one example, and values that were asked for")
+    }
+
+    fn forward(&self, layer: usize, h: &[f32], rows: usize) -> Vec<f32> {
+        let [from, to] = [self.values[layer - 1], self.values[layer]];
+        let mut made = self.executor.evaluate(&[(from, h)], rows, &[to]).expect("rows of the layer before");
+        made.pop().unwrap_or_default()
+    }
+}
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,8 +137,8 @@ pub enum CrashCampaignError {
 ///
 /// # Errors
 /// [`CrashCampaignError`] for rates that are not one probability per layer, and for examples that do not fit.
-pub fn crash_rows<T: Real>(
-    executor: &Executor<T>,
+pub fn crash_rows<N: Layered>(
+    executor: &N,
     examples: &Examples,
     first: usize,
     campaign: &CrashCampaign,
@@ -86,16 +167,16 @@ pub fn crash_delta(rows: &[CrashRow]) -> Vec<Moments> {
     total
 }
 
-fn crash_row<T: Real>(
-    executor: &Executor<T>,
+fn crash_row<N: Layered>(
+    executor: &N,
     x: &[f32],
     label: Option<u32>,
     number: usize,
     campaign: &CrashCampaign,
 ) -> CrashRow {
-    let x: Vec<T> = x.iter().map(|v| T::from_f32(*v)).collect();
-    let trace = executor.trace(&x, 1);
-    let clean = trace.logits();
+    let x: Vec<N::Number> = x.iter().map(|v| N::Number::from_f32(*v)).collect();
+    let values = executor.values(&x);
+    let clean = values[executor.depth()].as_slice();
     let predicted = argmax(clean);
     let mut row = CrashRow {
         delta: vec![Moments::default(); clean.len()],
@@ -107,10 +188,10 @@ fn crash_row<T: Real>(
     for start in (0..campaign.repetitions).step_by(BLOCK) {
         let repetitions = start..(start + BLOCK).min(campaign.repetitions);
         let count = repetitions.len();
-        let mut h = trace.post[lowest].repeat(count);
+        let mut h = values[lowest].repeat(count);
         crash(&mut h, lowest, number, repetitions.clone(), campaign);
         for layer in lowest + 1..=executor.depth() {
-            h = executor.layer_forward(layer, &h, count);
+            h = executor.forward(layer, &h, count);
             crash(&mut h, layer, number, repetitions.clone(), campaign);
         }
         for crashed in h.chunks_exact(clean.len()) {
@@ -153,7 +234,7 @@ mod tests {
     use super::*;
     use crate::nn::Init;
     use crate::nn::activation::Activation;
-    use crate::nn::bound::{CrashForm, DenseChain, Variance, crash_bounds};
+    use crate::nn::bound::{CrashForm, Variance, crash_bounds, read_chain};
     use crate::nn::mlp::Mlp;
     use crate::nn::mlp_weights::MlpWeights;
 
@@ -195,7 +276,7 @@ mod tests {
         let repetitions = 20_000;
         let executor = Executor::<f64>::new(&weights);
         let row = &crash_rows(&executor, &examples, 0, &campaign(&rates, repetitions)).expect("valid")[0];
-        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let chain = read_chain(&weights.graph()).expect("a chain");
         let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
         let form = CrashForm { variance: Variance::Binomial, ..CrashForm::default() };
         let exact = &crash_bounds(&chain, &x, &rates, form).expect("valid")[0];
@@ -211,7 +292,7 @@ mod tests {
     fn certified_bounds_hold_over_the_measured_crashes_of_several_layers() {
         let (weights, examples) = setting(Activation::Sigmoid { gain: 4.0 }, &[7, 6], 5);
         let executor = Executor::<f32>::new(&weights);
-        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let chain = read_chain(&weights.graph()).expect("a chain");
         let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
         for rates in [[0.05, 0.1, 0.2, 0.0], [0.0, 0.0, 0.6, 0.3]] {
             let rows = crash_rows(&executor, &examples, 0, &campaign(&rates, 2000)).expect("valid");

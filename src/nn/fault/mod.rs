@@ -1,7 +1,7 @@
 //! Faults: where they can be, which are run, and what they do to what they hit.
 //!
 //! Single faults in any network: [`space`] numbers them, [`design`] chooses among them or [`list`] reads them from a file, and
-//! `duress_network::campaign` runs them. Neuron crashes of multilayer perceptrons: [`crash_rows`].
+//! `duress_network::campaign` runs them. Neuron crashes of sequences of layers: [`crash_rows`].
 
 mod bits;
 pub mod compare;
@@ -20,7 +20,9 @@ mod run;
 pub mod space;
 
 pub use bits::{BitModel, WORD_BITS};
-pub use crash::{CrashCampaign, CrashCampaignError, CrashRow, crash_accuracy, crash_delta, crash_rows};
+pub use crash::{
+    CrashCampaign, CrashCampaignError, CrashRow, Layered, SequenceExecutor, crash_accuracy, crash_delta, crash_rows,
+};
 pub use mersenne::PythonRandom;
 pub use model::{Effect, FaultModel};
 pub use pattern::matches;

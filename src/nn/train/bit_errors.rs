@@ -4,8 +4,9 @@
 //! The gradient is taken at the weights as they would be read back, and moves the weights as they are. Weights that a mask
 //! drops are stored nowhere and stay zero. Biases and normalisations are not hit.
 
+use duress_network::memory::{Encoding, Format};
 use duress_network::op::Role;
-use duress_network::{Stream, Weights};
+use duress_network::{Stream, Tensor, Weights};
 
 use crate::nn::mask::Mask;
 
@@ -16,6 +17,15 @@ pub enum Word {
     Int8,
     /// In single precision, bit 31 being the sign.
     Fp32,
+}
+
+impl Word {
+    fn format(self) -> Format {
+        match self {
+            Self::Int8 => Format::Int8,
+            Self::Fp32 => Format::Fp32,
+        }
+    }
 }
 
 /// Random bit errors.
@@ -59,7 +69,7 @@ impl Disturbed {
             to.copy_from_slice(&from.values);
             if weights.network().parameters()[index].role == Role::Weight {
                 let mut stream = Stream::new(*seed, "train/bit-errors", &[update, index as u64]);
-                errors.hit(to, masks.next().flatten(), &mut stream);
+                errors.hit(from, to, masks.next().flatten(), &mut stream);
             }
         }
         read
@@ -67,8 +77,8 @@ impl Disturbed {
 }
 
 impl BitErrors {
-    /// Stores `values`, inverts bits, and reads them back.
-    fn hit(&self, values: &mut [f32], keep: Option<&[bool]>, stream: &mut Stream) {
+    /// Stores `tensor`, inverts bits, and reads them back into `values`, which are the tensor's.
+    fn hit(&self, tensor: &Tensor, values: &mut [f32], keep: Option<&[bool]>, stream: &mut Stream) {
         let sites = (values.len() * self.bits.len()) as u64;
         let mut flips = Vec::new();
         let mut site = gap(stream, self.rate);
@@ -77,25 +87,18 @@ impl BitErrors {
             flips.push((at as usize, self.bits[bit as usize]));
             site = site.saturating_add(1).saturating_add(gap(stream, self.rate));
         }
-        match self.word {
-            Word::Fp32 => {
-                for (at, bit) in flips {
-                    values[at] = f32::from_bits(values[at].to_bits() ^ 1 << bit);
-                }
-            }
-            Word::Int8 => {
-                let step = values.iter().fold(0.0_f32, |most, value| most.max(value.abs())) / 127.0;
-                if step == 0.0 || !step.is_finite() {
-                    return;
-                }
-                let mut words: Vec<i8> = values.iter().map(|value| (value / step).round_ties_even() as i8).collect();
-                for (at, bit) in flips {
-                    words[at] = (words[at] as u8 ^ 1 << bit) as i8;
-                }
-                for (value, word) in values.iter_mut().zip(words) {
-                    *value = step * f32::from(word);
-                }
-            }
+        // Steps of nothing, or of more than there is, store nothing; a training that has diverged must be seen to have.
+        let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        if self.word == Word::Int8 && (largest == 0.0 || !largest.is_finite()) {
+            return;
+        }
+        let encoding = Encoding::new(self.word.format(), tensor);
+        let mut words: Vec<u32> = values.iter().enumerate().map(|(at, value)| encoding.word(at, *value)).collect();
+        for (at, bit) in flips {
+            words[at] ^= 1 << bit;
+        }
+        for (at, (value, word)) in values.iter_mut().zip(words).enumerate() {
+            *value = encoding.value(at, word);
         }
         for (value, _) in values.iter_mut().zip(keep.into_iter().flatten()).filter(|(_, keep)| !**keep) {
             *value = 0.0;

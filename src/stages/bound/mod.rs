@@ -12,15 +12,21 @@ use duress_engine::spec::{Count, Fault, FromSpec, OneOrMany};
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 use duress_engine::{choice, config};
 
+use duress_network::{Node, Op};
+
 use super::artifact::{self, CrashErrors, Split, Weights};
 use super::crash::Crash;
 use super::crash_errors::{self, CrashFact};
 use super::examples::examples;
 use crate::nn::Mask;
-use crate::nn::bound::{CrashForm, DenseChain, NormOf, Variance, crash_bounds};
+use crate::nn::bound::{CrashForm, NormOf, Variance, Without, check_chain, crash_bounds, read_chain};
 
 config! {
     /// Bounds the output errors of crashing neurons.
+    ///
+    /// The network is one layer after the other: linear layers and convolutions, with batch normalisation and activations behind
+    /// them, average pooling and flattening between. A layer is named as its linear layer or convolution; its neurons are what comes
+    /// out behind the activation, at every place.
     pub struct Bound {
         /// The network.
         weights: Input<Weights>,
@@ -92,8 +98,9 @@ impl StageKind for Bound {
 impl Stage for Bound {
     fn infer(&self, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
         artifact::check_fit(cx, &self.weights, &self.data);
-        if let Some(network) = artifact::mlp(cx, &self.weights, "`bound`") {
-            let rates = self.crash.infer(cx, &network);
+        if let Some(layers) = artifact::sequence(cx, &self.weights, "`bound`", check_chain) {
+            self.check_slopes(cx);
+            let rates = self.crash.infer(cx, &layers);
             self.check_measured(cx, rates);
         }
         vec![
@@ -120,19 +127,26 @@ impl Stage for Bound {
 
     fn memory(&self, inputs: &InputFacts) -> u64 {
         let network = inputs.slot(self.weights.slot).and_then(|fact| fact.detail::<crate::nn::Network>());
-        // The network in double precision, and a few rows per sample and output.
-        network.map_or(0, |n| n.parameter_count() as u64 * 8) + (64 << 20)
+        let bytes = |network: &crate::nn::Network| {
+            let values = network.shapes().iter().map(|shape| shape.iter().product::<usize>() as u64).sum::<u64>();
+            // What the largest singular values of layers are found in.
+            let basis = if self.wants(&[Which::B1]) { 300 } else { 0 };
+            // The network in double precision, and for a few samples at once its values with their derivatives.
+            let derivatives = values.saturating_mul(16 * (network.output_len() as u64 + 4) + basis);
+            8 * (network.parameter_count() as u64).saturating_add(derivatives)
+        };
+        network.map_or(0, bytes) + (64 << 20)
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
         let weights = artifact::weights(cx, &self.weights)?;
-        let layers = artifact::mlp_weights(&weights)?;
+        let layers = check_chain(weights.network()).map_err(StageError::failed)?;
         let data = examples(cx, &self.data, self.samples)?;
         let unknown = |names: Vec<String>| {
             StageError::failed(format!("bound crashes of `{}`: no such layer", names.join("`, `")))
         };
-        let rates = self.crash.rates(&layers.network).map_err(unknown)?;
-        let chain = DenseChain::of_weights(&layers).map_err(StageError::failed)?;
+        let rates = self.crash.rates(&layers).map_err(unknown)?;
+        let chain = read_chain(&weights).map_err(StageError::failed)?;
         let inputs: Vec<f64> = data.x.iter().map(|v| f64::from(*v)).collect();
         let form = self.form();
         let rows = cx.install(|| crash_bounds(&chain, &inputs, &rates, form)).map_err(StageError::failed)?;
@@ -156,6 +170,23 @@ impl Bound {
                 NormForm::CrashedLayer => NormOf::CrashedLayer,
                 NormForm::Input => NormOf::Input,
             },
+            // b3 tells where it is not to be trusted, which takes b4.
+            without: Without { norms: !self.wants(&[Which::B1]), expansions: !self.wants(&[Which::B3, Which::B4]) },
+        }
+    }
+
+    fn wants(&self, any: &[Which]) -> bool {
+        self.bounds.0.iter().any(|which| any.contains(which))
+    }
+
+    /// Reports, at the key `weights`, activations without a greatest slope, which b1 and b2 multiply by.
+    fn check_slopes(&self, cx: &mut InferContext<'_>) {
+        let steep = |node: &&Node| matches!(node.op, Op::Activation(f) if f.lipschitz().is_infinite());
+        let node = artifact::network(cx, &self.weights).and_then(|network| network.nodes().iter().find(steep));
+        if let Some(Node { name, .. }) = node.filter(|_| self.wants(&[Which::B1, Which::B2])) {
+            let message = format!("b1 and b2 take the greatest slope of an activation, and `{name}` has none");
+            let fault = Fault::new("wrong-network", cx.span_of("weights"), message, format!("has `{name}`"));
+            cx.faults.push(fault.help("write `bounds = [\"b3\", \"b4\"]`, or use an activation of bounded slope"));
         }
     }
 
@@ -194,9 +225,10 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::testing::{infer, key};
-
-    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+    use crate::nn::{Activation, Network};
+    use crate::stages::inject::Inject;
+    use crate::stages::testing::{INPUTS, infer, infer_on, key};
+    use duress_network::op::{AvgPool, BatchNorm, Conv2d, Linear, MaxPool};
 
     #[test]
     fn keys_without_effect_do_not_enter_the_key() {
@@ -219,5 +251,50 @@ mod tests {
     fn a_measurement_of_something_else_is_a_fault() {
         let (_, faults) = infer::<Bound>(&format!("{INPUTS}crash = 0.1\nmeasured = 'flipped'"), 4);
         assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["crash-mismatch"]);
+    }
+
+    /// A convolution, `middle`, and an output layer.
+    fn convolutional(middle: Vec<Op>) -> Network {
+        let ends = [Op::Flatten, Op::Linear(Linear { outputs: 3, bias: true })];
+        let ops = [Op::Conv2d(Conv2d::new(2, 3).padding(1))].into_iter().chain(middle).chain(ends);
+        let node = |(index, op): (usize, Op)| Node { name: format!("{}{index}", op.name()), op, inputs: vec![index] };
+        Network::new(vec![1, 4, 4], ops.enumerate().map(node).collect()).expect("fits")
+    }
+
+    #[test]
+    fn networks_that_bounds_follow_are_taken_by_the_names_of_their_layers() {
+        let middle = || vec![Op::BatchNorm(BatchNorm::default()), Op::Activation(Activation::relu())];
+        let network = || convolutional([middle(), vec![Op::AvgPool(AvgPool::new(2))]].concat());
+        let (_, faults) = infer_on::<Bound>(&format!("{INPUTS}crash = {{ conv2d0 = 0.1 }}"), 16, network());
+        assert!(faults.is_empty(), "{faults:?}");
+        let (_, faults) = infer_on::<Bound>(&format!("{INPUTS}crash = {{ avg-pool3 = 0.1 }}"), 16, network());
+        assert!(faults[0].help.as_ref().is_some_and(|help| help.contains("input, conv2d0, linear5")), "{faults:?}");
+    }
+
+    #[test]
+    fn what_bounds_cannot_follow_is_told_at_plan_time_by_name_and_with_a_fix() {
+        let tell = |keys: &str, middle: Vec<Op>| {
+            let (_, faults) = infer_on::<Bound>(&format!("{INPUTS}crash = 0.1\n{keys}"), 16, convolutional(middle));
+            let told = |fault: &Fault| format!("{} {} {:?}", fault.code, fault.message, fault.help);
+            faults.iter().map(told).collect::<Vec<_>>()
+        };
+        let told = tell("", vec![Op::MaxPool(MaxPool::new(2))]);
+        assert_eq!(told.len(), 1);
+        for word in ["wrong-network", "`max-pool1`", "maximum", "average pooling"] {
+            assert!(told[0].contains(word), "{told:?}");
+        }
+        let power = || vec![Op::Activation(Activation::RectifiedPower { power: 2.0 })];
+        let told = tell("", power());
+        assert!(told[0].contains("`activation1` has none") && told[0].contains("b3"), "{told:?}");
+        assert!(tell("bounds = ['b3', 'b4']", power()).is_empty());
+    }
+
+    #[test]
+    fn crashes_are_measured_on_any_sequence_of_layers_and_on_nothing_else() {
+        let keys = format!("{INPUTS}target = 'neuron'\nmodel = 'crash'\ncrash = {{ conv2d0 = 0.1 }}");
+        let (_, faults) = infer_on::<Inject>(&keys, 16, convolutional(vec![Op::MaxPool(MaxPool::new(2))]));
+        assert!(faults.is_empty(), "a maximum is no hindrance to measuring: {faults:?}");
+        let (_, faults) = infer_on::<Inject>(&keys, 16, convolutional(vec![Op::Tokens, Op::Position]));
+        assert!(faults[0].code == "wrong-network" && faults[0].message.contains("`position2`"), "{faults:?}");
     }
 }

@@ -130,7 +130,7 @@ fn norm_lines(row: &CrashBounds, form: CrashForm, measured: &[Option<&Measured>]
             ..start
         }
     };
-    Norm::ALL.into_iter().zip(row.b1).map(line).collect()
+    Norm::ALL.into_iter().zip(row.b1.iter().copied()).map(line).collect()
 }
 
 fn spread_line(bound: &'static str, spread: Spread, measured: Option<&Measured>, start: Line) -> Line {
@@ -282,10 +282,11 @@ mod tests {
 
     #[test]
     fn measured_crashes_stand_beside_their_bounds() {
-        use crate::nn::bound::{DenseChain, crash_bounds};
+        use crate::nn::bound::{crash_bounds, read_chain};
         use crate::nn::fault::{CrashCampaign, crash_rows};
         use crate::nn::{Activation, Examples, Executor, Init, Mlp, Stream};
         use crate::stages::crash_errors;
+        use crate::stages::testing::value_where;
 
         let net = Mlp::new(4, &[10, 6], 3, Activation::Sigmoid { gain: 4.0 }, true);
         let weights = net.initialize(Init::GlorotNormal, Init::Zeros, 1);
@@ -303,7 +304,7 @@ mod tests {
             }
         }
         let measured = crash_errors::measured(&table.finish().expect("sound")).expect("columns");
-        let chain = DenseChain::of_weights(&weights).expect("fits");
+        let chain = read_chain(&weights.graph()).expect("a chain");
         let form = CrashForm::default();
         let rows = crash_bounds(&chain, &inputs, &rates, form).expect("valid");
         let all = lines(&rows, &[Which::B1, Which::B2, Which::B3, Which::B4], form, Some(&measured));
@@ -311,11 +312,7 @@ mod tests {
         assert_eq!(first_violation(&all), None);
         let made = artifact(&all, 1.0).expect("sound");
         let results = made.table("results").expect("an output");
-        let (metric, bound) = (results.strings("metric").expect("text"), results.strings("bound").expect("text"));
-        let value = results.f64s("value").expect("floats");
-        let of = |m: &str, b: &str| {
-            value.value((0..results.rows()).find(|r| metric.value(*r) == m && bound.value(*r) == b).expect("a row"))
-        };
+        let of = |metric: &str, bound: &str| value_where(results, &[("metric", metric), ("bound", bound)]);
         assert!((of("std_ratio", "b4") - 1.0).abs() < 0.1, "{}", of("std_ratio", "b4"));
         assert!(of("mean_ratio", "b2") >= 1.0 && of("mean_ratio", "b1-1") >= 1.0 && of("mean_ratio", "b1-inf") >= 1.0);
         let names: Vec<&str> = BOUNDS.iter().map(|(name, _)| *name).collect();

@@ -14,6 +14,7 @@ use crate::nn::fault::{FaultModel, WORD_BITS, matches};
 use crate::nn::statistics::normal_quantile;
 use crate::nn::{Network, fault};
 use crate::stages::artifact::{self, DataFact};
+use crate::units::spaced;
 
 impl Inject {
     /// Reports what can be known to be wrong.
@@ -296,28 +297,13 @@ fn percent(share: f64) -> f64 {
     (1e6 * share).round() / 1e4
 }
 
-/// A number with its thousands apart.
-fn spaced(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::testing::infer;
-
-    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+    use crate::stages::testing::{fault_codes, output_names};
 
     fn faults(keys: &str) -> Vec<&'static str> {
-        infer::<Inject>(&format!("{INPUTS}{keys}"), 4).1.iter().map(|fault| fault.code).collect()
+        fault_codes::<Inject>(keys)
     }
 
     #[test]
@@ -357,15 +343,8 @@ mod tests {
 
     #[test]
     fn only_what_a_campaign_makes_can_be_asked_for() {
-        let outputs = |keys: &str| -> Vec<&'static str> {
-            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).0.iter().map(|output| output.name).collect()
-        };
+        let outputs = output_names::<Inject>;
         assert_eq!(outputs(""), ["results", "strata", "faults"]);
         assert_eq!(outputs("target = 'neuron'\nmodel = 'crash'\ncrash = 0.1"), ["results", "errors"]);
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!([spaced(7), spaced(1000), spaced(17_173_504)], ["7", "1 000", "17 173 504"]);
     }
 }

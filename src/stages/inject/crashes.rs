@@ -7,9 +7,10 @@ use duress_engine::run::RunContext;
 use duress_engine::stage::{Fact, InferContext, OutputFact, StageError};
 
 use super::{Inject, PART_WORK};
-use crate::nn::fault::{CrashCampaign, CrashRow, crash_rows};
+use crate::nn::bound::Unfollowed;
+use crate::nn::fault::{CrashCampaign, CrashRow, Layered, SequenceExecutor, crash_rows};
 use crate::nn::statistics::{Cluster, Moments, clustered_rate};
-use crate::nn::{Examples, Executor, Mask, Weights};
+use crate::nn::{Examples, Executor, Mask, MlpWeights, Network, Sequence, Weights};
 use crate::stages::artifact;
 use crate::stages::crash_errors::{self, CrashFact};
 use crate::stages::tidy::{Layout, Measure, Metric};
@@ -38,7 +39,7 @@ const RESULTS: Layout = Layout {
 };
 
 pub(super) fn infer(stage: &Inject, cx: &mut InferContext<'_>) -> Vec<OutputFact> {
-    let rates = artifact::mlp(cx, &stage.weights, "a crash campaign")
+    let rates = artifact::sequence(cx, &stage.weights, "a crash campaign", layers)
         .and_then(|network| stage.crash.as_ref().and_then(|crash| crash.infer(cx, &network)));
     let known = rates.map(|rates| Arc::new(CrashFact { rates }) as Arc<dyn std::any::Any + Send + Sync>);
     let errors = artifact::table_fact("crash-errors", crash_errors::COLUMNS);
@@ -46,6 +47,11 @@ pub(super) fn infer(stage: &Inject, cx: &mut InferContext<'_>) -> Vec<OutputFact
         OutputFact { name: "results", fact: RESULTS.fact() },
         OutputFact { name: "errors", fact: Fact { known, ..errors } },
     ]
+}
+
+/// The layers whose neurons crash.
+fn layers(network: &Network) -> Result<Sequence, Unfollowed> {
+    Ok(Sequence::of(network)?)
 }
 
 pub(super) fn run(
@@ -57,24 +63,36 @@ pub(super) fn run(
     let unknown = |names: Vec<String>| {
         StageError::failed(format!("let neurons of `{}` crash: no such layer", names.join("`, `")))
     };
-    let layers = artifact::mlp_weights(weights)?;
+    let sequence = layers(weights.network()).map_err(StageError::failed)?;
     let crash = stage.crash.as_ref().ok_or_else(|| StageError::failed("let neurons crash: `crash` is missing"))?;
-    let rates = crash.rates(&layers.network).map_err(unknown)?;
-    let executor = Executor::<f32>::new(&layers);
+    let rates = crash.rates(&sequence).map_err(unknown)?;
     let campaign = CrashCampaign { rates, repetitions: stage.repetitions.size(), seed: stage.seed.0 };
-    let per_sample = (layers.network.macs() * campaign.repetitions).max(1) as u64;
+    match MlpWeights::of(weights) {
+        Some(dense) => run_on(&Executor::<f32>::new(&dense), cx, weights, data, &campaign),
+        None => run_on(&SequenceExecutor::new(weights, &sequence), cx, weights, data, &campaign),
+    }
+}
+
+fn run_on(
+    executor: &impl Layered,
+    cx: &RunContext<'_>,
+    weights: &Weights,
+    data: &Examples,
+    campaign: &CrashCampaign,
+) -> Result<Artifact, StageError> {
+    let per_sample = weights.network().macs().saturating_mul(campaign.repetitions as u64).max(1);
     let block = usize::try_from(PART_WORK / per_sample).unwrap_or(usize::MAX).clamp(16, 1 << 16);
     let starts: Vec<usize> = (0..data.rows().max(1)).step_by(block).collect();
     let part = |first: &usize| -> Result<Table, StageError> {
         let end = (first + block).min(data.rows());
         let rows = data.select(&(*first..end).collect::<Vec<_>>());
-        let rows = cx.install(|| crash_rows(&executor, &rows, *first, &campaign)).map_err(StageError::failed)?;
+        let rows = cx.install(|| crash_rows(executor, &rows, *first, campaign)).map_err(StageError::failed)?;
         cx.progress(end as u64, data.rows() as u64);
         part_table(*first, &rows).map_err(StageError::failed)
     };
     let identity = |first: &usize| Tree::map([("first", *first as i64), ("count", block as i64)]);
     let parts = cx.parts(&starts, identity, part)?;
-    artifact_of(&parts, Mask::density_of(weights), &campaign).map_err(StageError::failed)
+    artifact_of(&parts, Mask::density_of(weights), campaign).map_err(StageError::failed)
 }
 
 /// One row per sample and output: delta's moments, and on the first output's row the counts of the sample.
@@ -133,6 +151,7 @@ fn results(all: &Table, density: f64, campaign: &CrashCampaign) -> Result<Table,
 mod tests {
     use super::*;
     use crate::nn::{Activation, Init, Mlp, Stream};
+    use crate::stages::testing::value_where;
 
     #[test]
     fn parts_add_up_to_the_same_tables_and_accuracies_count_pairs() {
@@ -163,8 +182,7 @@ mod tests {
             assert_eq!(whole.table(name).map(Table::digest), cut.table(name).map(Table::digest), "{name}");
         }
         let results = whole.table("results").expect("an output");
-        let (metric, value) = (results.strings("metric").expect("text"), results.f64s("value").expect("floats"));
-        let of = |name: &str| value.value((0..results.rows()).find(|r| metric.value(*r) == name).expect("a row"));
+        let of = |metric: &str| value_where(results, &[("metric", metric)]);
         let rows = crash_rows(&executor, &data, 0, &campaign).expect("valid");
         let pairs = rows.iter().filter_map(|r| r.correct).sum::<u64>() as f64 / 250.0;
         assert!((of("crash_accuracy") - pairs).abs() < 1e-12);

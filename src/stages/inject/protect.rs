@@ -329,12 +329,10 @@ mod tests {
 
     use super::*;
     use crate::stages::inject::Inject;
-    use crate::stages::testing::{infer, key};
-
-    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+    use crate::stages::testing::{INPUTS, fault_codes, key, output_names};
 
     fn faults(keys: &str) -> Vec<&'static str> {
-        infer::<Inject>(&format!("{INPUTS}{keys}"), 4).1.iter().map(|fault| fault.code).collect()
+        fault_codes::<Inject>(keys)
     }
 
     #[test]
@@ -363,9 +361,7 @@ mod tests {
 
     #[test]
     fn outputs_of_protections_are_there_where_protections_are() {
-        let outputs = |keys: &str| -> Vec<&'static str> {
-            infer::<Inject>(&format!("{INPUTS}{keys}"), 4).0.iter().map(|output| output.name).collect()
-        };
+        let outputs = output_names::<Inject>;
         assert_eq!(outputs("protect = { name = 'secded' }"), ["results", "strata", "faults", "protections", "paired"]);
     }
 

@@ -9,7 +9,8 @@ use super::constant::Constant;
 use super::laid::{Laid, MOST_LISTED};
 use super::model::{Graph, Model, Node, ValueInfo};
 use super::settings::Settings;
-use super::{attention, constants, gelu, laid, operators, recurrent};
+use super::settle::settle;
+use super::{attention, constants, gelu, moves, operators, recurrent};
 use crate::files::draft::{Draft, Known};
 use crate::files::error::Fault;
 use crate::graph::Network;
@@ -156,7 +157,7 @@ impl<'a> Translation<'a> {
         if let Some(outcome) = recurrent::translate(self, node, settings) {
             return Some(outcome);
         }
-        if let Some(outcome) = laid::translate(self, node, settings) {
+        if let Some(outcome) = moves::translate(self, node, settings) {
             return Some(outcome);
         }
         if let Some(stack) = self.stack(node, settings) {
@@ -199,7 +200,7 @@ impl<'a> Translation<'a> {
         for name in node.inputs.iter().filter(|name| !name.is_empty()) {
             match self.values.get(name).cloned() {
                 Some(Value::Laid(laid)) => {
-                    let settled = laid::settle(self, node, &laid)?;
+                    let settled = settle(self, node, &laid)?;
                     let old = self.values.insert(name.clone(), Value::Computed(settled.known));
                     if settled.outer.is_some() {
                         moved = true;

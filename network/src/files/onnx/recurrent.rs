@@ -1,9 +1,10 @@
 //! ONNX's recurrent operators.
 
 use super::import::{Translation, Value, text};
-use super::laid::{Laid, settle};
+use super::laid::Laid;
 use super::model::Node;
 use super::settings::Settings;
+use super::settle::settle;
 use crate::files::draft::Known;
 use crate::op::{Lstm, Nonlinearity, Rnn};
 

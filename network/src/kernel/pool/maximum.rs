@@ -3,7 +3,7 @@
 
 use super::super::instruction_set::Work;
 use super::super::simd::Simd;
-use super::Pooling;
+use super::{Pooling, Window};
 
 /// Neighbouring channels, at most a vector of them.
 struct Block<S: Simd> {
@@ -65,12 +65,12 @@ impl<S: Simd> Block<S> {
         unsafe { S::add(a, b) }
     }
 
-    /// The largest numbers of a window of rows and columns.
+    /// The largest numbers of a window, in an image of that width and so many channels.
     #[inline(always)]
-    fn largest(&self, x: &[f32], [width, c]: [usize; 2], rows: (usize, usize), columns: (usize, usize)) -> S::Vector {
+    fn largest(&self, x: &[f32], [width, c]: [usize; 2], window: &Window) -> S::Vector {
         let mut best = Self::splat(f32::NEG_INFINITY);
-        for row in rows.0..rows.1 {
-            for column in columns.0..columns.1 {
+        for row in window.rows.clone() {
+            for column in window.columns.clone() {
                 best = Self::larger(best, self.load(x, (row * width + column) * c));
             }
         }
@@ -90,16 +90,12 @@ impl Work for Forward<'_, '_> {
     fn run<S: Simd>(self) {
         let Self { pool, x, y } = self;
         let [_, width, c] = pool.input;
-        let (rows, columns) = (pool.spans(0), pool.spans(1));
+        let windows = pool.windows();
         for (x, y) in x.chunks_exact(pool.input_len()).zip(y.chunks_exact_mut(pool.output_len())) {
             for first in (0..c).step_by(S::LANES) {
                 let block = Block::<S>::new(first, c);
-                let mut at = 0;
-                for &(top, bottom, _) in &rows {
-                    for &(left, right, _) in &columns {
-                        block.store(y, at, block.largest(x, [width, c], (top, bottom), (left, right)));
-                        at += c;
-                    }
+                for (at, window) in (0..).step_by(c).zip(&windows) {
+                    block.store(y, at, block.largest(x, [width, c], window));
                 }
             }
         }
@@ -121,25 +117,21 @@ impl Work for Backward<'_, '_> {
     fn run<S: Simd>(self) {
         let Self { pool, x, dy, replace, dx } = self;
         let [_, width, c] = pool.input;
-        let (rows, columns) = (pool.spans(0), pool.spans(1));
+        let windows = pool.windows();
         let images = x.chunks_exact(pool.input_len()).zip(dy.chunks_exact(pool.output_len().max(1)));
         for ((x, dy), dx) in images.zip(dx.chunks_exact_mut(pool.input_len())) {
             for first in (0..c).step_by(S::LANES) {
                 let block = Block::<S>::new(first, c);
-                let mut at = 0;
-                for &(top, bottom, _) in &rows {
-                    for &(left, right, _) in &columns {
-                        let best = block.largest(x, [width, c], (top, bottom), (left, right));
-                        let mut rest = block.load(dy, at);
-                        at += c;
-                        for row in top..bottom {
-                            for column in left..right {
-                                let place = (row * width + column) * c;
-                                let (given, left_over) = Block::<S>::share(block.load(x, place), best, rest);
-                                rest = left_over;
-                                let before = if replace { Block::<S>::splat(0.0) } else { block.load(dx, place) };
-                                block.store(dx, place, Block::<S>::add(before, given));
-                            }
+                for (at, window) in (0..).step_by(c).zip(&windows) {
+                    let best = block.largest(x, [width, c], window);
+                    let mut rest = block.load(dy, at);
+                    for row in window.rows.clone() {
+                        for column in window.columns.clone() {
+                            let place = (row * width + column) * c;
+                            let (given, left_over) = Block::<S>::share(block.load(x, place), best, rest);
+                            rest = left_over;
+                            let before = if replace { Block::<S>::splat(0.0) } else { block.load(dx, place) };
+                            block.store(dx, place, Block::<S>::add(before, given));
                         }
                     }
                 }

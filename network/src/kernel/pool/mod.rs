@@ -3,6 +3,8 @@
 
 mod maximum;
 
+use std::ops::Range;
+
 use super::elementwise::How;
 use super::instruction_set::Work;
 use super::simd::Simd;
@@ -70,15 +72,37 @@ impl Pooling {
         (from, to.max(from), padded)
     }
 
-    /// [`Pooling::span`] of all windows in direction `i`.
-    fn spans(&self, i: usize) -> Vec<(usize, usize, usize)> {
-        (0..self.output[i]).map(|o| self.span(i, o)).collect()
+    /// All windows, row after row.
+    fn windows(&self) -> Vec<Window> {
+        let place = |(row, column): (usize, usize)| {
+            let ((top, bottom, height), (left, right, across)) = (self.span(0, row), self.span(1, column));
+            Window { rows: top..bottom, columns: left..right, area: (height * across).max(1) as f32 }
+        };
+        let [rows, columns] = self.output;
+        (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).map(place).collect()
     }
 
     /// Whether every number lies in exactly one window.
     fn is_tiling(&self) -> bool {
         self.padding == [0, 0]
             && (0..2).all(|i| self.stride[i] == self.kernel[i] && self.output[i] * self.stride[i] == self.input[i])
+    }
+}
+
+/// Where a window lies on the image.
+struct Window {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// How many numbers its mean is of.
+    area: f32,
+}
+
+impl Window {
+    /// The channels of each row of its places, in an image of `width` columns and `c` channels.
+    #[inline(always)]
+    fn runs(&self, [width, c]: [usize; 2]) -> impl Iterator<Item = Range<usize>> {
+        let columns = self.columns.clone();
+        self.rows.clone().map(move |row| (row * width + columns.start) * c..(row * width + columns.end) * c)
     }
 }
 
@@ -114,19 +138,17 @@ impl Work for Means<'_, '_> {
     fn run<S: Simd>(self) {
         let Self { pool, x, y } = self;
         let [_, width, c] = pool.input;
-        let (rows, columns) = (pool.spans(0), pool.spans(1));
+        let windows = pool.windows();
         for (x, y) in x.chunks_exact(pool.input_len()).zip(y.chunks_exact_mut(pool.output_len())) {
-            let windows = rows.iter().flat_map(|rows| columns.iter().map(move |columns| (rows, columns)));
-            for (out, (&(top, bottom, height), &(left, right, across))) in y.chunks_exact_mut(c).zip(windows) {
+            for (out, window) in y.chunks_exact_mut(c).zip(&windows) {
                 out.fill(0.0);
-                for row in top..bottom {
-                    for place in x[(row * width + left) * c..(row * width + right) * c].chunks_exact(c) {
+                for run in window.runs([width, c]) {
+                    for place in x[run].chunks_exact(c) {
                         out.iter_mut().zip(place).for_each(|(y, x)| *y += x);
                     }
                 }
-                let area = (height * across).max(1) as f32;
                 for y in out {
-                    *y /= area;
+                    *y /= window.area;
                 }
             }
         }
@@ -170,14 +192,12 @@ impl Work for MeansBackward<'_, '_> {
     fn run<S: Simd>(self) {
         let Self { pool, dy, dx } = self;
         let [_, width, c] = pool.input;
-        let (rows, columns) = (pool.spans(0), pool.spans(1));
+        let windows = pool.windows();
         for (dx, dy) in dx.chunks_exact_mut(pool.input_len()).zip(dy.chunks_exact(pool.output_len().max(1))) {
-            let windows = rows.iter().flat_map(|rows| columns.iter().map(move |columns| (rows, columns)));
-            for (dy, (&(top, bottom, height), &(left, right, across))) in dy.chunks_exact(c).zip(windows) {
-                let area = (height * across).max(1) as f32;
-                for row in top..bottom {
-                    for place in dx[(row * width + left) * c..(row * width + right) * c].chunks_exact_mut(c) {
-                        place.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy / area);
+            for (dy, window) in dy.chunks_exact(c).zip(&windows) {
+                for run in window.runs([width, c]) {
+                    for place in dx[run].chunks_exact_mut(c) {
+                        place.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy / window.area);
                     }
                 }
             }

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// Where the text is no size.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is no size; write one such as 512M or 10G"))?;
     let unit = unit.to_ascii_lowercase();
     let power = match unit.trim_end_matches("ib").trim_end_matches('b') {
@@ -22,7 +22,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// Where the text is no age.
-pub(super) fn parse_age(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_age(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no age; write one such as 30d, 12h or 45m");
     let (number, unit) = split(text).ok_or_else(wrong)?;
     let unit = match unit {
@@ -45,7 +45,7 @@ fn split(text: &str) -> Option<(f64, &str)> {
 
 /// Bytes for people: `812 B`, `3.4 MiB`.
 #[must_use]
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter().peekable();
     let mut unit = units.next().unwrap_or_default();
@@ -58,7 +58,7 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// Seconds for people: `0.02 s`, `4.1 s`, `3 min 5 s`, `2 h 10 min`.
 #[must_use]
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
     match whole {
         0..10 if seconds < 1.0 => format!("{seconds:.2} s"),
@@ -70,8 +70,22 @@ pub(super) fn duration(seconds: f64) -> String {
 
 /// `1 stage`, `3 stages`.
 #[must_use]
-pub(super) fn count(number: usize, word: &str) -> String {
+pub(crate) fn count(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
+/// A number with its thousands apart: `17 173 504`.
+#[must_use]
+pub(crate) fn spaced(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -103,5 +117,10 @@ mod tests {
         assert_eq!(duration(4.13), "4.1 s");
         assert_eq!(duration(185.2), "3 min 5 s");
         assert_eq!(duration(7800.0), "2 h 10 min");
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([spaced(7), spaced(1000), spaced(17_173_504)], ["7", "1 000", "17 173 504"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The keys of `inject`.
 
-use std::path::PathBuf;
+mod model;
+mod sampling;
 
 use duress_cache::Tree;
 use duress_engine::input::Input;
@@ -9,14 +10,12 @@ use duress_engine::{choice, config};
 use duress_network::memory::Format;
 
 use super::protect::{FormatKey, Protect};
-use crate::nn::fault::design::{By, Fineness};
-use crate::nn::fault::list::Order;
-use crate::nn::fault::precision::Precision;
-use crate::nn::fault::space::{Place, Targets};
-use crate::nn::fault::{BitModel, FaultModel, PUBLISHED_SEED};
-use crate::nn::statistics::normal_quantile;
+use crate::nn::fault::space::Targets;
 use crate::stages::artifact::{Split, Weights};
 use crate::stages::crash::Crash;
+pub use model::{Model, Range, Target};
+pub(super) use sampling::UNSEEN;
+pub use sampling::{Confidence, ListKeys, Published, Sampling, Stop, Stratified};
 
 config! {
     /// Injects faults and compares with the fault-free run.
@@ -70,189 +69,6 @@ config! {
 }
 
 choice! {
-    /// What is hit.
-    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Target {
-        /// Stored weights of convolutions, linear, recurrent and attention layers.
-        "weight" => Weight,
-        /// Stored biases.
-        "bias" => Bias,
-        /// Stored factors, offsets and statistics of normalisations.
-        "normalisation" => Normalisation,
-        /// Single numbers of a layer's output, each time it is computed.
-        "activation" => Activation,
-        /// Whole channels of a layer's output at once.
-        "channel" => Channel,
-        /// The outputs of neurons of a multilayer perceptron, which crash together.
-        "neuron" => Neuron,
-    }
-}
-
-choice! {
-    /// What happens to what is hit.
-    #[derive(Clone, Copy, PartialEq)]
-    pub enum Model {
-        /// One bit is inverted.
-        "bit-flip" => BitFlip,
-        /// One bit reads 0.
-        "stuck-at-0" => StuckAt0,
-        /// One bit reads 1.
-        "stuck-at-1" => StuckAt1,
-        /// So many different bits of one number, drawn at random, are inverted.
-        "multi-bit" => MultiBit(Count),
-        /// The number becomes 0.
-        "zero" => Zero,
-        /// The number becomes this one.
-        "value" => Value(f32),
-        /// The number becomes one drawn uniformly.
-        "random" => Random(Range),
-        /// An activation becomes `v (max - min)` of its layer's output for the same sample, `v` drawn uniformly.
-        "byzantine" => Byzantine(Range),
-        /// Every bit of the memory is inverted with this probability; a fault is one draw of the whole memory.
-        "bit-error-rate" => BitErrorRate(Fraction),
-        /// Neurons' outputs become 0.
-        "crash" => Crash,
-    }
-}
-
-config! {
-    /// What a number is drawn from.
-    #[derive(Clone, Copy, PartialEq)]
-    pub struct Range {
-        /// The least number.
-        low: f32 = -1.0,
-        /// The number that all drawn ones are below.
-        high: f32 = 1.0,
-    }
-}
-
-choice! {
-    /// Which of all possible faults are run.
-    #[derive(Clone)]
-    pub enum Sampling {
-        /// All of them.
-        "exhaustive" => Exhaustive,
-        /// So many of the whole network, uniformly, each at most once.
-        "random" => Random(Count),
-        /// So many, shared out over the layers in proportion to their sites.
-        "layers" => Layers(Count),
-        /// As many of the whole network as a margin needs (Leveugle et al. 2009).
-        "margin" => Margin(Confidence),
-        /// As many of each layer as a margin needs, for statements about single layers.
-        "layer_margin" => LayerMargin(Confidence),
-        /// As many of each bit of each layer as a margin needs (Ruospo et al. 2023, data-unaware).
-        "bit_margin" => BitMargin(Confidence),
-        /// The same for the rate that the weights let expect of a bit, at most `rate` (Ruospo et al. 2023, data-aware).
-        "data_aware" => DataAware(Confidence),
-        /// So many where they tell most of the critical rate, by layer, bit and sign, in rounds (Neyman 1934).
-        "stratified" => Stratified(Stratified),
-        /// The very list of the published campaigns (dnn-benchmarks).
-        "published" => Published(Published),
-        /// Those of a file.
-        "list" => List(ListKeys),
-    }
-}
-
-config! {
-    /// How sure a campaign wants to be of a rate.
-    #[derive(Clone, Copy)]
-    pub struct Confidence {
-        /// Half-width of the interval.
-        margin: Fraction = Fraction(0.01),
-        /// Coverage of the interval.
-        confidence: Fraction = Fraction(0.99),
-        /// The rate expected; 0.5 is safe.
-        rate: Fraction = Fraction(0.5),
-    }
-}
-
-config! {
-    /// How faults are put where they tell most.
-    #[derive(Clone)]
-    pub struct Stratified {
-        /// Faults to run in all.
-        faults: Count = Count(4_000),
-        /// What tells strata apart; they are merged where there are not enough faults for a pilot of each.
-        by: Vec<Stratum> = vec![Stratum::Layer, Stratum::Bit, Stratum::Sign],
-        /// Faults of each stratum in the first round.
-        pilot: Count = Count(8),
-        /// Rounds after the first, each shared out by what all before it saw.
-        rounds: Count = Count(4),
-        /// How far the critical rate of one fault more than were seen is taken to lie from the others in every stratum, so that
-        /// a stratum in which nothing happened is not taken for harmless.
-        unseen: Positive = Positive(UNSEEN),
-    }
-}
-
-choice! {
-    /// What tells strata apart.
-    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Stratum {
-        /// The layer.
-        "layer" => Layer,
-        /// The bit.
-        "bit" => Bit,
-        /// The sign of the stored number.
-        "sign" => Sign,
-    }
-}
-
-config! {
-    /// The published generator: CPython's random numbers, so that the list is the published one bit for bit.
-    #[derive(Clone, Copy)]
-    pub struct Published {
-        /// The generator's seed.
-        seed: u64 = PUBLISHED_SEED,
-        /// Half-width of the interval.
-        margin: Fraction = Fraction(0.01),
-        /// Normal quantile of the confidence; 2.58 stands for 99 %.
-        quantile: Positive = Positive(2.58),
-    }
-}
-
-config! {
-    /// A list of faults: CSV with the columns `Injection,Layer,TensorIndex,Bit`, and maybe `Model`, `Value` and the outcomes
-    /// that were published. Only the faults of `layers` and `bits` are run.
-    #[derive(Clone)]
-    pub struct ListKeys {
-        /// The file; relative paths start at the spec.
-        path: PathBuf,
-        /// In which order it indexes a weight.
-        order: OrderKey = OrderKey::Pytorch,
-        /// A map of layer names, CSV with the columns `PT` (the network's names) and `TF` (those of the list).
-        names: Option<PathBuf>,
-        /// Only each so-manyth of those faults, beginning with the first.
-        every: Count = Count(1),
-        /// Only the first so many of those.
-        first: Option<Count>,
-    }
-}
-
-choice! {
-    /// In which order a list indexes a weight.
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum OrderKey {
-        /// `(output, input, row, column)`.
-        "pytorch" => Pytorch,
-        /// `(row, column, input, output)`.
-        "keras" => Keras,
-    }
-}
-
-config! {
-    /// When a campaign knows enough. The interval is one that may be looked at again and again: a confidence sequence
-    /// (Waudby-Smith and Ramdas 2024) of faults drawn uniformly, and of strata an interval in each round at a level that all
-    /// rounds together keep.
-    #[derive(Clone, Copy)]
-    pub struct Stop {
-        /// Half-width of the interval of the critical rate.
-        width: Positive,
-        /// Coverage of the interval.
-        confidence: Fraction = Fraction(0.95),
-    }
-}
-
-choice! {
     /// How outcomes are found.
     #[derive(Clone, Copy, PartialEq)]
     pub enum Method {
@@ -276,93 +92,6 @@ config! {
         safety: Positive = Positive(2.0),
         /// The largest change that is predicted at all, as a multiple of the largest fault-free number.
         largest: NonNegative = NonNegative(1.0),
-    }
-}
-
-/// How far the critical rate of a fault that was not drawn is taken to lie from the others of its stratum.
-pub(super) const UNSEEN: f64 = 0.03;
-
-impl Confidence {
-    pub(super) fn precision(self) -> Precision {
-        let quantile = normal_quantile(f64::midpoint(1.0, self.confidence.0.min(1.0 - 1e-12)));
-        Precision { margin: self.margin.0, quantile, rate: self.rate.0 }
-    }
-}
-
-impl Default for Confidence {
-    fn default() -> Self {
-        Self { margin: Fraction(0.01), confidence: Fraction(0.99), rate: Fraction(0.5) }
-    }
-}
-
-impl Published {
-    pub(super) fn precision(self) -> Precision {
-        Precision { margin: self.margin.0, quantile: self.quantile.0, rate: 0.5 }
-    }
-}
-
-impl Stratified {
-    pub(super) fn by(&self) -> By {
-        By {
-            layer: self.by.contains(&Stratum::Layer),
-            bit: if self.by.contains(&Stratum::Bit) { Fineness::Each } else { Fineness::All },
-            sign: self.by.contains(&Stratum::Sign),
-        }
-    }
-}
-
-impl ListKeys {
-    /// What of the keys says which faults are run; the files' own digests say what is in them.
-    fn tree(&self) -> Tree {
-        let order = if self.order == OrderKey::Pytorch { None } else { self.order.to_tree() };
-        let every = if self.every.0 == 1 { None } else { self.every.to_tree() };
-        let keys = [("first", self.first.to_tree()), ("every", every), ("order", order)];
-        Tree::map(keys.into_iter().filter_map(|(key, tree)| Some((key, tree?))))
-    }
-}
-
-impl From<OrderKey> for Order {
-    fn from(key: OrderKey) -> Self {
-        match key {
-            OrderKey::Pytorch => Self::Pytorch,
-            OrderKey::Keras => Self::Keras,
-        }
-    }
-}
-
-impl Target {
-    fn place(self) -> Option<Place> {
-        match self {
-            Self::Weight => Some(Place::Weight),
-            Self::Bias => Some(Place::Bias),
-            Self::Normalisation => Some(Place::Normalisation),
-            Self::Activation => Some(Place::Activation),
-            Self::Channel => Some(Place::Channel),
-            Self::Neuron => None,
-        }
-    }
-}
-
-impl Model {
-    /// The model of single faults; crashes are not of them.
-    pub(super) fn fault(self) -> Option<FaultModel> {
-        Some(match self {
-            Self::BitFlip => FaultModel::Bit(BitModel::BitFlip),
-            Self::StuckAt0 => FaultModel::Bit(BitModel::StuckAt0),
-            Self::StuckAt1 => FaultModel::Bit(BitModel::StuckAt1),
-            Self::MultiBit(count) => FaultModel::MultiBit(u8::try_from(count.0).unwrap_or(u8::MAX)),
-            Self::Zero => FaultModel::Zero,
-            Self::Value(value) => FaultModel::Value(value),
-            Self::Random(range) => FaultModel::Random { low: range.low, high: range.high },
-            Self::Byzantine(range) => FaultModel::Byzantine { low: range.low, high: range.high },
-            Self::BitErrorRate(rate) => FaultModel::BitErrorRate(rate.0),
-            Self::Crash => return None,
-        })
-    }
-
-    /// What the draws of this model are made of, where there are any.
-    fn draws(self) -> bool {
-        matches!(self, Self::MultiBit(_) | Self::Random(_) | Self::Byzantine(_) | Self::BitErrorRate(_))
     }
 }
 
@@ -470,9 +199,7 @@ impl Inject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::testing::key;
-
-    const INPUTS: &str = "weights = 'train'\ndata = 'digits.test'\n";
+    use crate::stages::testing::{INPUTS, key};
 
     fn tree(keys: &str) -> Tree {
         key::<Inject>(&format!("{INPUTS}{keys}"))
