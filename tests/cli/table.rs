@@ -1,6 +1,7 @@
 use crate::support::{STUDY, Sandbox};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a snapshot is as long as what it shows")]
 fn a_stage_over_its_axes_in_every_format() {
     let sandbox = Sandbox::with(STUDY);
     sandbox.run(&["--only", "thin"]);

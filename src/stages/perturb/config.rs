@@ -510,7 +510,7 @@ mod tests {
             let (stage, _) =
                 read::<Perturb>(&format!("{INPUTS}attack = {{ name = '{word}', eps = 0.1 }}")).expect("valid");
             let (table, plans) = (stage.attack.first(), stage.attack.plans(0));
-            let norms: Vec<&str> = table.name.norms().iter().map(|norm| norm.word()).collect();
+            let norms: Vec<&str> = table.name.norms().iter().map(duress_engine::spec::Choice::word).collect();
             let bounded = plans.iter().all(|plan| plan.method.norm() != attack::Norm::None);
             assert_eq!(cells[1], if bounded { norms.join(" ") } else { "none".to_owned() }, "{word}");
             let (white, black) = (

@@ -134,6 +134,7 @@ impl Work for Tiles<'_, '_> {
 impl Tiles<'_, '_> {
     /// Transforms what tile `spot` reads, as tile number `tile`; whether there is anything but zeros.
     #[expect(unsafe_code, reason = "vectors are loaded and stored through pointers")]
+    #[expect(clippy::needless_range_loop, reason = "columns are taken across rows")]
     #[inline(always)]
     fn enter<S: Simd>(&mut self, spot: Spot, tile: usize) -> bool {
         let conv = &self.weight.conv;
@@ -204,6 +205,7 @@ impl Tiles<'_, '_> {
 
     /// Adds the sums of tile number `tile`, if it has any, and does what is to be done after sums.
     #[expect(unsafe_code, reason = "vectors are loaded and stored through pointers")]
+    #[expect(clippy::needless_range_loop, reason = "columns are taken across rows")]
     #[inline(always)]
     fn leave<S: Simd>(&mut self, spot: Spot, tile: Option<usize>) {
         let conv = &self.weight.conv;
