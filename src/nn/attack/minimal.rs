@@ -23,10 +23,10 @@ const OVERSHOOT: f64 = 0.02;
 const CANDIDATES: usize = 10;
 
 /// The points that an attack for small perturbations finds, however far they are; `None` for other attacks. To be given to
-/// [`super::perturb`] at every epsilon.
+/// [`super::perturb()`] at every epsilon.
 ///
 /// # Errors
-/// As [`super::perturb`].
+/// As [`super::perturb()`].
 pub fn search(
     classifier: &Classifier,
     samples: &Samples<'_>,

@@ -2,7 +2,7 @@
 //!
 //! Winograd's minimal filtering F(4x4, 3x3) after Lavin and Gray ("Fast Algorithms for Convolutional Neural Networks", CVPR 2016,
 //! section 4.3): an output tile of 4x4 is `A^T [(G w G^T) . (B^T x B)] A`, of which the products, summed over channels, are 36
-//! matrix products. The sums are rounded otherwise than those of [`super::forward`]; by how much goes with the largest number of a
+//! matrix products. The sums are rounded otherwise than those of [`super::forward()`]; by how much goes with the largest number of a
 //! tile. So this serves *changes* of an input, whose errors are then as small as they are; tiles without a change cost nothing.
 #![expect(clippy::inline_always, reason = "inner loops must be compiled anew for each instruction set")]
 

@@ -26,7 +26,7 @@ pub enum Sampling {
     LayerMargin(Precision),
     /// As many of each bit of each layer as a precision needs (bit-wise, data-unaware: Ruospo et al., DATE 2023).
     BitMargin(Precision),
-    /// The same, the expected rate of each bit of each layer taken from the stored numbers (data-aware): see [`prior`]. The
+    /// The same, the expected rate of each bit of each layer taken from the stored numbers (data-aware): see [`super::prior()`]. The
     /// rate of the precision is the largest that is expected of any bit.
     DataAware(Precision),
     /// The list of the published generator with this seed, of bit flips in all bits of weights.
