@@ -87,7 +87,8 @@ fn arithmetic<'a>(op: &str, a: &Constant<'a>, b: &Constant<'a>) -> Folded<'a> {
     let shapes = [a.extents().map_err(text)?, b.extents().map_err(text)?];
     let (one, other) = (a.count().map_err(text)?, b.count().map_err(text)?);
     let alike = one == 1 || other == 1 || shapes[0] == shapes[1];
-    if !alike {
+    // Nothing and a number have no number to combine.
+    if !alike || (one == 0) != (other == 0) {
         return Err(format!("combines constants of shapes {shapes:?}, which is not supported"));
     }
     let shape = if one > other || one == other && shapes[0].len() > shapes[1].len() { &shapes[0] } else { &shapes[1] };
@@ -258,7 +259,14 @@ pub(super) fn resolve(extents: &[usize], wanted: &[i64]) -> Option<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::resolve;
+    use super::{Constant, arithmetic, resolve};
+
+    #[test]
+    fn nothing_does_not_combine_with_a_number() {
+        let (nothing, number) = (Constant::of_ints(vec![]), Constant::of_ints(vec![3]));
+        assert!(arithmetic("Add", &nothing, &number).is_err());
+        assert!(arithmetic("Mul", &number, &nothing).is_err());
+    }
 
     #[test]
     fn shapes_are_resolved_as_the_standard_says() {
