@@ -7,11 +7,7 @@ use crate::support::Sandbox;
 #[test]
 #[ignore = "trains for half a minute"]
 fn published_rows_of_a_dense_network_that_saw_no_attack_are_reached() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    if !folder.is_dir() {
-        println!("skipped: no real data at {}", folder.display());
-        return;
-    }
+    let Some(shared) = super::shared(&["data/mnist"]) else { return };
     let spec = r#"
 [study]
 name = "sparse-robust-row"
@@ -66,7 +62,7 @@ where = { attack = "pgd" }
 equals = 0.023
 within = 0.025
 "#;
-    let data = folder.to_string_lossy().into_owned();
+    let data = shared.join("data").to_string_lossy().into_owned();
     let log = Sandbox::with(spec).run(&["--data", &data]);
     assert_eq!((log.total("failed"), log.total("unmet")), (0, 0));
 }

@@ -2,7 +2,6 @@
 
 use super::super::acting::{Acting, Channel};
 use super::super::change::Row;
-use super::super::screen::Audit;
 use super::{Pair, Runner};
 use crate::device::{Buffer, Convolution, Cpu, Device};
 use crate::executor::step::Work;
@@ -71,7 +70,8 @@ impl Runner<'_, '_> {
                 (Acting::Channel(channel), None) => channel.lever.map(|lever| (channel.output, lever)),
                 _ => None,
             };
-            let (Some(screen), Some((channel, lever))) = (self.screen, lever) else {
+            let (Some(screen), Some(mut audit), Some((channel, lever))) = (self.screen, self.audit(member), lever)
+            else {
                 all.push(every.collect());
                 continue;
             };
@@ -83,7 +83,7 @@ impl Runner<'_, '_> {
                 };
                 leeway = Some(((channel, lever.at), (0..self.unit.chunk.images.len()).map(of).collect()));
             }
-            let (mut audit, mut kept) = (Audit::new(screen.how, member.fault), Vec::new());
+            let mut kept = Vec::new();
             for mut pair in every {
                 if leeway.as_ref().is_some_and(|(_, leeway)| lever.change.abs() < leeway[pair.image]) {
                     pair.audited = audit.takes(self.example(pair.image) as u32);
@@ -102,10 +102,8 @@ impl Runner<'_, '_> {
 
     /// What number `at` of channel `channel` of stage `index` is multiplied with at each place of example `image`.
     fn factors(&self, index: usize, (channel, at): (usize, usize), image: usize) -> Vec<f32> {
-        let (stage, step) = {
-            let executor = &self.campaign.executor;
-            (&executor.plan().stages[index], &executor.steps()[index])
-        };
+        let executor = &self.campaign.executor;
+        let (stage, step) = (&executor.plan().stages[index], &executor.steps()[index]);
         let [count, _] = places(self.flow.place(stage.last).shape);
         let place = self.flow.place(stage.inputs[0]);
         let ([_, inputs], x) = (places(place.shape), place.of(image));
