@@ -94,11 +94,11 @@ def single(network, images, data, work):
 def compare(work):
     ours, times = {}, {}
     for network in ["natural", "hardened"]:
-        for attack in ["fgsm", "pgd", "apgd", "apgdt", "square", "autoattack"]:
-            path = f"{work}/{network}_{attack}{'_1' * (attack == 'pgd')}.csv"
+        for attack in ["fgsm", "pgd", "warm", "apgd", "apgdt", "square", "autoattack"]:
+            path = f"{work}/{network}_{attack}{'_1' * (attack in ('pgd', 'warm'))}.csv"
             if os.path.exists(path):
                 rows = [row for row in csv.DictReader(open(path)) if row["metric"] == "robust_accuracy"]
-                sizes = SIZES if attack in ("fgsm", "pgd") else [SINGLE[network]]
+                sizes = SIZES if attack in ("fgsm", "pgd", "warm") else [SINGLE[network]]
                 at = {float(row["eps"]): float(row["value"]) for row in rows}
                 ours[network, attack] = [at[eps] for eps in sizes]
     for line in open(f"{work}/log.jsonl"):
@@ -109,9 +109,11 @@ def compare(work):
     peers = {}
     for line in open(f"{work}/peers.jsonl"):
         peer = json.loads(line)
-        key = (peer["peer"], peer["network"], peer["attack"])
-        peers[key] = peer["robust"]
-        times.setdefault(key, []).append(peer["seconds"])
+        # Ours that starts warm is set beside theirs that does not.
+        for attack in [peer["attack"]] + ["warm"] * (peer["attack"] == "pgd"):
+            key = (peer["peer"], peer["network"], attack)
+            peers[key] = peer["robust"]
+            times.setdefault(key, []).append(peer["seconds"])
     print("network\tattack\tpeer\tours %\tpeer %\tlargest difference in points\tours weaker by\tours s\tpeer s\tpeer / ours")
     for (peer, network, attack), robust in peers.items():
         own = ours[network, attack]

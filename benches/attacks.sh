@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets foolbox, torchattacks and AutoAttack beside `perturb`: the same networks, images, sizes and steps; robust accuracies side by
-# side, and the times of a sweep over eight sizes, both sides in turns so that a busy neighbour slows both.
+# side, and the times of a sweep over eight sizes, both sides in turns so that a busy neighbour slows both. `warm` is the same sweep
+# by `warm_start`, with 5 steps at each size after the first.
 #
 #   [THREADS=N] benches/attacks.sh [IMAGES] [ROUNDS]
 #
@@ -23,8 +24,8 @@ if [ -z "${PYTHON:-}" ]; then
         "$PYTHON" -m pip install --quiet torch numpy safetensors foolbox torchattacks pyautoattack
     fi
 fi
-cargo build --quiet --release
-duress=target/release/duress
+[ -n "${DURESS:-}" ] || cargo build --quiet --release
+duress=${DURESS:-target/release/duress}
 cat > "$work/study.toml" <<SPEC
 [study]
 name = "beside-peers"
@@ -61,6 +62,8 @@ for network in natural hardened; do
     # Another seed is another key, so that every round computes.
     for round in $(seq "$rounds"); do
         stage "${network}_pgd_$round" "$network" "$images" "$round" 64 "{ name = \"pgd\", eps = $sizes, steps = 20, random_start = false }"
+        stage "${network}_warm_$round" "$network" "$images" "$round" 64 "{ name = \"pgd\", eps = $sizes, steps = 20, random_start = false }"
+        printf 'warm_start = true\nwarm_steps = 5\n' >> "$work/study.toml"
     done
     eps=0.05
     [ "$network" = hardened ] && eps=0.2
@@ -83,12 +86,12 @@ done
 : > "$work/peers.jsonl"
 for round in $(seq "$rounds"); do
     for network in natural hardened; do
-        run --only "${network}_pgd_$round"
+        run --only "${network}_pgd_$round" --only "${network}_warm_$round"
         "$PYTHON" benches/attacks.py sweep "$network" "$images" "$data" "$work" >> "$work/peers.jsonl"
     done
 done
 run
-for stage in fgsm pgd_1 apgd apgdt square autoattack; do
+for stage in fgsm pgd_1 warm_1 apgd apgdt square autoattack; do
     for network in natural hardened; do
         grep -q "stage.${network}_$stage\]" "$work/study.toml" || continue
         "$duress" table "$work/study.toml" "${network}_$stage" -o "$work/${network}_$stage.csv" --data "$data" --cache "$work/cache"

@@ -2,31 +2,45 @@
 //!
 //! Each row's numbers are a fixed chain of operations, so their bits do not depend on the batch or the threads.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use duress_network::device::Cpu;
+use duress_network::device::{Cpu, Device};
 use duress_network::executor::{Executor, ExecutorError, Options};
 use duress_network::op::Role;
-use duress_network::training::{Mode, Trainer, TrainingError, Wanted};
+use duress_network::training::{Frozen, Trainer, TrainingError, Wanted};
 use duress_network::{Network, Tensor, Weights};
 
-/// Rows that go forward and backward together: enough for all cores, few enough for memory.
-const BLOCK: usize = 256;
+/// Rows that a thread takes at a time: at most as many as its cache holds, and not so few that weights are read for nothing.
+const MOST: usize = 64;
+const LEAST: usize = 16;
 
 /// A network and its weights, ready to run forward and backward; it is only read, from any number of threads.
 #[derive(Debug)]
 pub struct Classifier {
-    /// Made for the first outputs that are asked for; gradients do without.
+    device: Cpu,
+    /// Made for the first rows that need them.
     executor: OnceLock<Executor>,
+    frozen: OnceLock<Frozen>,
     trainer: Trainer,
     weights: Weights,
+}
+
+/// A [`Classifier`] as one of the threads sees it that share the rows.
+#[derive(Debug)]
+pub struct Local<'a> {
+    device: &'a Cpu,
+    executor: &'a Executor,
+    frozen: &'a Frozen,
+    trainer: Trainer,
 }
 
 impl Classifier {
     /// Prepares `weights`.
     #[must_use]
     pub fn new(weights: Weights) -> Self {
-        Self { executor: OnceLock::new(), trainer: trainer(&weights), weights }
+        let (executor, frozen) = (OnceLock::new(), OnceLock::new());
+        Self { device: Cpu::new(), executor, frozen, trainer: trainer(&weights), weights }
     }
 
     /// Puts the values of `weights` in place of those that it has.
@@ -36,6 +50,7 @@ impl Classifier {
     pub fn set(&mut self, weights: &Weights) {
         assert_eq!(weights.tensors().len(), self.weights.tensors().len(), "weights of one network");
         self.executor.take();
+        self.frozen.take();
         self.weights.values_mut().zip(weights.tensors()).for_each(|(own, new)| own.copy_from_slice(&new.values));
         let others = |(index, tensor): (usize, &Tensor)| {
             let count = |values: &[f32]| values.iter().filter(|value| **value != 0.0).count();
@@ -69,7 +84,7 @@ impl Classifier {
     /// # Errors
     /// Where `x` is not `rows x inputs`.
     pub fn logits(&self, x: &[f32], rows: usize) -> Result<Vec<f32>, ExecutorError> {
-        self.executor.get_or_init(|| Executor::new(&self.weights, &Options::default())).run(x, rows)
+        self.executor().run(x, rows)
     }
 
     /// The gradient of a scalar per row with respect to that row of `x`, `rows x inputs`.
@@ -82,21 +97,96 @@ impl Classifier {
         &self,
         x: &[f32],
         rows: usize,
-        dlogits: impl Fn(usize, &[f32], &mut [f32]),
+        dlogits: impl Fn(usize, &[f32], &mut [f32]) + Sync,
     ) -> Result<Vec<f32>, TrainingError> {
-        let (inputs, outputs) = (self.inputs(), self.outputs());
-        let given = self.trainer.taking_part(&self.weights);
-        let parameters: Vec<&[f32]> = given.iter().map(|values| &**values).collect();
-        let mut gradient = Vec::with_capacity(rows * inputs);
-        for (block, x) in x.chunks(BLOCK * inputs).enumerate() {
-            let saved = self.trainer.forward(&parameters, x, x.len() / inputs, Mode::Infer)?;
-            let mut derivative = vec![0.0; saved.logits().len()];
-            let pairs = saved.logits().chunks_exact(outputs).zip(derivative.chunks_exact_mut(outputs));
-            pairs.enumerate().for_each(|(index, (logits, out))| dlogits(block * BLOCK + index, logits, out));
-            let wanted = Wanted { parameters: false, input: true };
-            gradient.extend(self.trainer.backward(&saved, &derivative, wanted)?.input);
-        }
-        Ok(gradient)
+        let n = self.inputs();
+        let blocks: Result<Vec<Vec<f32>>, TrainingError> = self.spread(rows, |local, range| {
+            let x = x.get(range.start * n..x.len().min(range.end * n)).unwrap_or_default();
+            let slope = |row: usize, logits: &[f32], out: &mut [f32]| dlogits(range.start + row, logits, out);
+            Ok(local.forward_backward(x, range.len(), slope)?.1)
+        });
+        Ok(blocks?.concat())
+    }
+
+    /// Cuts `rows` rows into blocks, and calls `f` for each with what runs it on the thread that it comes to: the results in the
+    /// order of the rows, or the first error.
+    ///
+    /// # Errors
+    /// What `f` gives.
+    pub fn spread<R: Send, E: Send>(
+        &self,
+        rows: usize,
+        f: impl Fn(&Local<'_>, Range<usize>) -> Result<R, E> + Sync,
+    ) -> Result<Vec<R>, E> {
+        let block = rows.div_ceil(rayon::current_num_threads()).clamp(LEAST, MOST);
+        // Made before threads could wait for each other.
+        let (executor, frozen) = (self.executor(), self.frozen());
+        let work = |device: &Cpu, blocks: Range<usize>| {
+            let local = Local { device, executor, frozen, trainer: self.trainer.on(device.clone()) };
+            blocks.map(|b| f(&local, b * block..rows.min((b + 1) * block))).collect::<Result<Vec<R>, E>>()
+        };
+        let parts: Result<Vec<Vec<R>>, E> = self.device.spread(rows.div_ceil(block), 1, work).into_iter().collect();
+        Ok(parts?.into_iter().flatten().collect())
+    }
+
+    fn executor(&self) -> &Executor {
+        self.executor.get_or_init(|| Executor::on(self.device.clone(), &self.weights, &Options::default()))
+    }
+
+    fn frozen(&self) -> &Frozen {
+        self.frozen.get_or_init(|| {
+            let given = self.trainer.taking_part(&self.weights);
+            let parameters: Vec<&[f32]> = given.iter().map(|values| &**values).collect();
+            self.trainer.freeze(&parameters).expect("weights hold an array for each parameter of their network")
+        })
+    }
+}
+
+impl Local<'_> {
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        self.trainer.network()
+    }
+
+    /// Features of an example.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.network().input_len()
+    }
+
+    /// Outputs of an example.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.network().output_len()
+    }
+
+    /// As [`Classifier::logits`].
+    ///
+    /// # Errors
+    /// Where `x` is not `rows x inputs`.
+    pub fn logits(&self, x: &[f32], rows: usize) -> Result<Vec<f32>, ExecutorError> {
+        self.executor.run_on(self.device, x, rows)
+    }
+
+    /// The outputs of `rows` examples, and the gradient as of [`Classifier::input_gradient`].
+    ///
+    /// # Errors
+    /// Where `x` is not `rows x inputs`.
+    pub fn forward_backward(
+        &self,
+        x: &[f32],
+        rows: usize,
+        dlogits: impl Fn(usize, &[f32], &mut [f32]),
+    ) -> Result<(Vec<f32>, Vec<f32>), TrainingError> {
+        let saved = self.trainer.forward_frozen(self.frozen, x, rows)?;
+        let outputs = self.outputs();
+        let mut slope = vec![0.0; saved.logits().len()];
+        let pairs = saved.logits().chunks_exact(outputs).zip(slope.chunks_exact_mut(outputs));
+        pairs.enumerate().for_each(|(row, (logits, out))| dlogits(row, logits, out));
+        let wanted = Wanted { parameters: false, input: true };
+        let gradient = self.trainer.backward(&saved, &slope, wanted)?.input;
+        Ok((saved.logits().to_vec(), gradient))
     }
 }
 

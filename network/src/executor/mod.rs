@@ -166,7 +166,16 @@ impl<D: Device> Executor<D> {
     /// # Errors
     /// Where `x` does not hold that many images.
     pub fn run(&self, x: &[f32], images: usize) -> Result<Vec<f32>, ExecutorError> {
-        self.run_from(&[(0, x)], images)
+        self.run_on(&self.device, x, images)
+    }
+
+    /// [`Executor::run`] on another device, which reads the memory of this one's, such as a thread of it.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_on(&self, device: &D, x: &[f32], images: usize) -> Result<Vec<f32>, ExecutorError> {
+        let output = self.network.shapes().len() - 1;
+        Ok(self.evaluate_on(device, &[(0, x)], images, &[output])?.pop().unwrap_or_default())
     }
 
     /// What the network gives from stored values: pairs of a value's number and its numbers. Whatever the rest of the
@@ -197,6 +206,16 @@ impl<D: Device> Executor<D> {
         images: usize,
         wanted: &[usize],
     ) -> Result<Vec<Vec<f32>>, ExecutorError> {
+        self.evaluate_on(&self.device, given, images, wanted)
+    }
+
+    fn evaluate_on(
+        &self,
+        device: &D,
+        given: &[(usize, &[f32])],
+        images: usize,
+        wanted: &[usize],
+    ) -> Result<Vec<Vec<f32>>, ExecutorError> {
         for (value, numbers) in given {
             self.check(*value)?;
             let (len, found) = (images * self.len(*value), numbers.len());
@@ -209,7 +228,7 @@ impl<D: Device> Executor<D> {
         let ends: Vec<usize> = wanted.iter().filter_map(|&value| self.plan.source[value]).collect();
         let active = self.plan.active(&starts, &ends).map_err(|value| ExecutorError::NotGiven(self.name(value)))?;
         let dead = self.plan.dead(&active, &ends);
-        let blocks = self.device.spread(images, self.block, |device, range| {
+        let blocks = device.spread(images, self.block, |device, range| {
             let mut values: Vec<Option<D::Buffer>> = (0..self.network.shapes().len()).map(|_| None).collect();
             for (value, numbers) in given {
                 let len = self.len(*value);

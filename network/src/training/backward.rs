@@ -1,7 +1,7 @@
 //! The way back through a network.
 
 use super::plan::Stage;
-use super::{Saved, Trainer, TrainingError, check_length, sparse, value_of};
+use super::{Saved, Trainer, TrainingError, check_length, frozen, sparse, value_of};
 use crate::device::Device;
 use crate::graph::Node;
 use crate::op::Op;
@@ -143,9 +143,10 @@ impl<D: Device> Trainer<D> {
             let y = value_of(saved, stage.last);
             let pass = Pass { x: &x, y, kept: &saved.kept[index], dy, sums };
             let mut targets = Targets { inputs: &mut inputs, parameters: &mut parameters };
-            match self.pattern_of(stage.head) {
-                Some(pattern) => sparse::backward(&cx, pattern, &pass, &mut targets),
-                None => node.op.backward(&cx, &pass, &mut targets),
+            match (self.pattern_of(stage.head), saved.arranged(stage.head)) {
+                (Some(pattern), _) => sparse::backward(&cx, pattern, &pass, &mut targets),
+                (None, Some(weight)) => frozen::backward(&cx, weight, &pass, &mut targets),
+                (None, None) => node.op.backward(&cx, &pass, &mut targets),
             }
         });
         for (gradient, p) in parameters.into_iter().zip(range) {

@@ -5,6 +5,7 @@
 //! follow it, where nothing else reads what lies between.
 
 mod backward;
+mod frozen;
 mod plan;
 mod resident;
 mod sparse;
@@ -21,6 +22,8 @@ use crate::op::layout::to_row_major;
 use crate::op::{Op, Role};
 
 pub use backward::{Gradients, Wanted};
+use frozen::Arranged;
+pub use frozen::Frozen;
 use plan::Stage;
 pub use resident::Resident;
 
@@ -59,18 +62,23 @@ pub enum Mode {
 /// Runs a network forward and backward.
 #[derive(Clone, Debug)]
 pub struct Trainer<D = Cpu> {
-    network: Network,
+    network: Arc<Network>,
     device: D,
-    stages: Vec<Stage>,
+    stages: Arc<[Stage]>,
     /// By parameter, which weights are given where not all are.
     patterns: Vec<Option<Arc<Pattern>>>,
 }
+
+/// Parameters in the memory of a device, and what is arranged for each node where they are frozen.
+type Given<D> = (Arc<Vec<<D as Device>::Buffer>>, Option<Arc<Vec<Option<Arranged<D>>>>>);
 
 /// A network's values on a batch, and what backward needs.
 pub struct Saved<D: Device = Cpu> {
     images: usize,
     random: Option<Randomness>,
     parameters: Arc<Vec<D::Buffer>>,
+    /// For each node, where parameters are frozen.
+    arranged: Option<Arc<Vec<Option<Arranged<D>>>>>,
     /// The values that exist: the input, and what each stage gives.
     values: Vec<Option<D::Buffer>>,
     /// For each stage.
@@ -100,12 +108,19 @@ impl<D: Device> Trainer<D> {
     #[must_use]
     pub fn new(network: &Network, device: D) -> Self {
         let patterns = vec![None; network.parameters().len()];
-        Self { network: network.clone(), device, stages: plan::stages(network), patterns }
+        Self { network: Arc::new(network.clone()), device, stages: plan::stages(network).into(), patterns }
+    }
+
+    /// The same on another device, which reads the memory of this one, such as a thread of it.
+    #[must_use]
+    pub fn on(&self, device: D) -> Self {
+        let Self { network, stages, patterns, .. } = self;
+        Self { network: Arc::clone(network), device, stages: Arc::clone(stages), patterns: patterns.clone() }
     }
 
     /// The network.
     #[must_use]
-    pub const fn network(&self) -> &Network {
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
@@ -123,7 +138,7 @@ impl<D: Device> Trainer<D> {
     ) -> Result<Saved<D>, TrainingError> {
         self.check_parameters(parameters)?;
         self.check_input(x, images)?;
-        Ok(self.device.enter(|| self.run(self.upload(parameters), x, images, mode)))
+        Ok(self.device.enter(|| self.run((self.upload(parameters), None), x, images, mode)))
     }
 
     /// The parameters in the device's memory.
@@ -131,7 +146,7 @@ impl<D: Device> Trainer<D> {
         Arc::new(parameters.iter().map(|p| self.device.upload(p)).collect())
     }
 
-    fn run(&self, parameters: Arc<Vec<D::Buffer>>, x: &[f32], images: usize, mode: Mode) -> Saved<D> {
+    fn run(&self, (parameters, arranged): Given<D>, x: &[f32], images: usize, mode: Mode) -> Saved<D> {
         let device = &self.device;
         let random = match mode {
             Mode::Train(random) => Some(random),
@@ -147,6 +162,7 @@ impl<D: Device> Trainer<D> {
             images,
             random,
             parameters,
+            arranged,
             values: (0..self.network.shapes().len()).map(|_| None).collect(),
             kept: Vec::with_capacity(self.stages.len()),
             statistics: vec![None; self.network.shapes().len()],
@@ -154,7 +170,7 @@ impl<D: Device> Trainer<D> {
             running: Vec::new(),
         };
         saved.values[0] = Some(input);
-        for stage in &self.stages {
+        for stage in &*self.stages {
             self.stage_forward(stage, &mut saved);
         }
         let last = self.network.shapes().len() - 1;
@@ -207,6 +223,9 @@ impl<D: Device> Trainer<D> {
             };
             if let Some(pattern) = pattern {
                 return sparse::forward(cx, pattern, x[0], fused, &mut kept);
+            }
+            if let Some(weight) = saved.arranged(stage.head) {
+                return frozen::forward(cx, weight, x[0], fused);
             }
             match &head.op {
                 Op::Linear(op) => op.forward_fused(cx, x[0], fused, &mut kept),

@@ -51,7 +51,7 @@ impl<D: Device> Trainer<D> {
     ) -> Result<(), TrainingError> {
         self.check_input(x, images)?;
         self.device.enter(|| {
-            let saved = self.run(Arc::clone(&resident.values), x, images, Mode::Train(random));
+            let saved = self.run((Arc::clone(&resident.values), None), x, images, Mode::Train(random));
             let dlogits = loss(&saved.logits);
             check_length("gradient of the logits", saved.logits.len(), dlogits.len())?;
             let gradients = self.parameter_gradients(&saved, &dlogits);

@@ -44,7 +44,7 @@ impl<D: Device> Trainer<D> {
                 patterns[weight] = Pattern::new([outputs, inputs], keep).map(Arc::new);
             }
         }
-        Self { network: network.clone(), device, stages: plan::stages(network), patterns }
+        Self { network: Arc::new(network.clone()), device, stages: plan::stages(network).into(), patterns }
     }
 
     /// Which weights of parameter `index` are given, where not all are.

@@ -73,7 +73,15 @@ impl Linear {
 }
 
 fn pgd(norm: Norm, loss: Loss) -> Method {
-    Method::Pgd(Pgd { steps: 100, step: Step::Relative(0.05), random_start: false, restarts: 1, norm, loss })
+    Method::Pgd(Pgd {
+        steps: 100,
+        step: Step::Relative(0.05),
+        random_start: false,
+        shortening: false,
+        restarts: 1,
+        norm,
+        loss,
+    })
 }
 
 fn apgd(norm: Norm, goal: Goal) -> Method {

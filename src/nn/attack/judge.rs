@@ -1,8 +1,10 @@
 //! Running an attack and measuring what it did.
 
-use super::perturb::{classes, perturb};
+use rayon::prelude::*;
+
+use super::perturb::perturb;
 use super::region::distance;
-use super::{Attack, AttackError, Norm, Samples};
+use super::{Attack, AttackError, AttackedClass, Norm, Samples};
 use crate::nn::classifier::Classifier;
 use crate::nn::executor::argmax;
 use crate::nn::gradient::cross_entropy;
@@ -60,52 +62,50 @@ pub fn attack_from(
     known: Option<&[f32]>,
 ) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
     let x = perturb(surrogate, samples, attack, eps, known)?;
-    audit(samples, attack, eps, &x)?;
-    let rows = samples.ids.len();
-    let outputs = classifier.outputs();
+    let (rows, outputs, features) = (samples.ids.len(), classifier.outputs(), classifier.inputs());
     let (before, after) = (classifier.logits(samples.x, rows)?, classifier.logits(&x, rows)?);
-    let classes = classes(classifier, samples, attack.class)?;
     let norm = attack.method.norm();
-    let judged = (0..rows).map(|r| {
-        let row = |v: &[f32]| argmax(&v[r * outputs..(r + 1) * outputs]) as u32;
-        let loss = |v: &[f32]| cross_entropy(&v[r * outputs..(r + 1) * outputs], classes[r] as usize);
-        let features = r * classifier.inputs()..(r + 1) * classifier.inputs();
-        let (clean, moved) = (&samples.x[features.clone()], &x[features]);
+    let judged = (0..rows).into_par_iter().map(|r| {
+        let at = r * features..(r + 1) * features;
+        let (clean, moved) = (&samples.x[at.clone()], &x[at]);
+        let (before, after) = (&before[r * outputs..][..outputs], &after[r * outputs..][..outputs]);
+        let class = match attack.class {
+            AttackedClass::True => samples.labels[r] as usize,
+            AttackedClass::Predicted => argmax(before),
+        };
         let (linf, l2) = distance(clean, moved);
-        Attacked {
-            clean_prediction: row(&before),
-            clean_correct: row(&before) == samples.labels[r],
-            prediction: row(&after),
-            success: row(&after) != classes[r],
+        let size = match norm {
+            Norm::None => None,
+            Norm::Linf => Some(linf),
+            Norm::L2 => Some(l2),
+            Norm::L1 => Some(norm.of(clean, moved)),
+        };
+        // Without perturbation the infinity norm tells whether there is none.
+        audit(samples.ids[r], if eps <= 0.0 { Some(linf) } else { size }, eps, attack.clip, moved)?;
+        Ok(Attacked {
+            clean_prediction: argmax(before) as u32,
+            clean_correct: argmax(before) == samples.labels[r] as usize,
+            prediction: argmax(after) as u32,
+            success: argmax(after) != class,
             linf,
             l2,
-            size: (norm != Norm::None).then(|| norm.of(clean, moved)),
+            size,
             extremes: moved.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v))),
-            loss_before: loss(&before),
-            loss_after: loss(&after),
-        }
+            loss_before: cross_entropy(before, class),
+            loss_after: cross_entropy(after, class),
+        })
     });
-    let judged = judged.collect();
-    Ok((x, judged))
+    let judged: Vec<Result<Attacked, AttackError>> = judged.collect();
+    Ok((x, judged.into_iter().collect::<Result<_, _>>()?))
 }
 
-/// Measures every perturbation against what it may be: its norm, and the range of the data.
-fn audit(samples: &Samples<'_>, attack: &Attack, eps: f64, x: &[f32]) -> Result<(), AttackError> {
-    let features = samples.x.len() / samples.ids.len().max(1);
-    // Without perturbation the infinity norm tells whether there is none.
-    let norm = if eps <= 0.0 { Norm::Linf } else { attack.method.norm() };
-    let (lo, hi) = attack.clip.unwrap_or((f32::MIN, f32::MAX));
-    for ((clean, moved), id) in
-        samples.x.chunks_exact(features.max(1)).zip(x.chunks_exact(features.max(1))).zip(samples.ids)
-    {
-        let measured = norm.of(clean, moved);
-        if norm != Norm::None && measured > eps {
-            return Err(AttackError::Audit { id: *id, measured, allowed: eps });
-        }
-        if let Some(v) = moved.iter().find(|v| !(lo..=hi).contains(*v)) {
-            let allowed = if *v < lo { lo } else { hi };
-            return Err(AttackError::Audit { id: *id, measured: f64::from(*v), allowed: f64::from(allowed) });
-        }
+/// Compares a perturbation with what it may be: its size, and the range of the data.
+fn audit(id: u64, size: Option<f64>, eps: f64, clip: Option<(f32, f32)>, moved: &[f32]) -> Result<(), AttackError> {
+    if let Some(measured) = size.filter(|size| *size > eps) {
+        return Err(AttackError::Audit { id, measured, allowed: eps });
     }
-    Ok(())
+    let (lo, hi) = clip.unwrap_or((f32::MIN, f32::MAX));
+    let Some(v) = moved.iter().find(|v| !(lo..=hi).contains(*v)) else { return Ok(()) };
+    let allowed = if *v < lo { lo } else { hi };
+    Err(AttackError::Audit { id, measured: f64::from(*v), allowed: f64::from(allowed) })
 }

@@ -2,7 +2,7 @@
 //! search answers every size of a sweep.
 
 use super::loss::{ranked, runner_up};
-use super::perturb::Run;
+use super::perturb::{Run, check};
 use super::region::onto_l1;
 use super::{Attack, AttackError, Method, Norm, Samples, fab};
 use crate::nn::classifier::Classifier;
@@ -35,17 +35,21 @@ pub fn search(
     if !attack.method.is_minimal() {
         return Ok(None);
     }
-    let run = Run::new(classifier, samples, attack, f64::MAX)?;
-    if run.classes.is_empty() {
-        return Ok(Some(Vec::new()));
+    check(classifier, samples, attack, f64::MAX)?;
+    let n = classifier.inputs();
+    let parts = classifier
+        .spread(samples.ids.len(), |local, rows| run(&Run::new(local, &samples.part(n, rows), attack, f64::MAX)?));
+    Ok(Some(parts?.concat()))
+}
+
+/// The points that an attack for small perturbations finds; the samples themselves for other attacks.
+pub(super) fn run(run: &Run<'_>) -> Result<Vec<f32>, AttackError> {
+    match run.attack.method {
+        Method::DeepFool(minimal) => deepfool(run, minimal),
+        Method::Fmn(minimal) => fmn(run, minimal),
+        Method::Fab(fab) => fab::run(run, fab),
+        _ => Ok(run.samples.x.to_vec()),
     }
-    match attack.method {
-        Method::DeepFool(minimal) => deepfool(&run, minimal),
-        Method::Fmn(minimal) => fmn(&run, minimal),
-        Method::Fab(fab) => fab::run(&run, fab),
-        _ => return Ok(None),
-    }
-    .map(Some)
 }
 
 impl Run<'_> {

@@ -6,6 +6,8 @@
 //! Random draws come from the stream (seed, purpose, [sample, draw, restart]); batches, threads and the order of samples cannot
 //! change them, and neither can epsilon: noise of twice the size is the same noise doubled.
 
+use std::ops::Range;
+
 use duress_network::executor::ExecutorError;
 use duress_network::training::TrainingError;
 
@@ -126,6 +128,8 @@ pub struct Pgd {
     pub steps: usize,
     /// Length of a step.
     pub step: Step,
+    /// Whether steps shorten to that length, by the same factor each time, from epsilon.
+    pub shortening: bool,
     /// Whether to start from a uniform point of the box instead of the sample itself.
     pub random_start: bool,
     /// Independent attempts; the first that succeeds is kept, else the one of largest loss. At least 1.
@@ -134,6 +138,18 @@ pub struct Pgd {
     pub norm: Norm,
     /// What is driven up.
     pub loss: Loss,
+}
+
+impl Pgd {
+    /// Length of step number `step`, from 0, at `eps`.
+    #[must_use]
+    pub fn length(&self, step: usize, eps: f64) -> f64 {
+        let (last, steps) = (self.step.at(eps), self.steps.saturating_sub(1));
+        if !self.shortening || last >= eps {
+            return last;
+        }
+        if steps == 0 { eps } else { eps * (last / eps).powf(step as f64 / steps as f64) }
+    }
 }
 
 /// Length of a step in the norm of the ball.
@@ -203,6 +219,18 @@ pub struct Samples<'a> {
     pub ids: &'a [u64],
     /// Which draw this is: the repetition of a noise, the step of a training.
     pub draw: u64,
+}
+
+impl Samples<'_> {
+    /// The rows `rows`, of `features` values each.
+    fn part(&self, features: usize, rows: Range<usize>) -> Samples<'_> {
+        Samples {
+            x: &self.x[rows.start * features..rows.end * features],
+            labels: &self.labels[rows.clone()],
+            ids: &self.ids[rows],
+            draw: self.draw,
+        }
+    }
 }
 
 /// An attack that cannot be run, or went wrong.

@@ -1,23 +1,21 @@
 //! The perturbations themselves; see [`super::Method`].
 
-use std::cell::RefCell;
-
 use super::apgd::{self, Apgd};
 use super::direction::{Direction, random_start};
 use super::fab::Fab;
-use super::minimal::{Minimal, search};
+use super::minimal::{self, Minimal};
 use super::pixel::{self, Evolution};
 use super::region::Region;
 use super::square::{self, Square};
 use super::{Attack, AttackError, AttackedClass, Loss, Method, Norm, Pgd, Samples, Step};
-use crate::nn::classifier::Classifier;
+use crate::nn::classifier::{Classifier, Local};
 use crate::nn::executor::{argmax, predict};
 use crate::nn::random::Stream;
 
 /// The samples, perturbed against the current weights: what adversarial training trains on. Row for row as `samples.x`.
 ///
 /// `known` may give, per sample, a point that is known already: for PGD where its first attempt starts, such as where it ended at
-/// a smaller epsilon; for attacks that look for small perturbations what [`search`] found, which is then not searched for again.
+/// a smaller epsilon; for attacks that look for small perturbations what [`super::search`] found, which is then not searched for again.
 ///
 /// # Errors
 /// [`AttackError`] for samples, sizes and options that do not fit.
@@ -28,39 +26,22 @@ pub fn perturb(
     eps: f64,
     known: Option<&[f32]>,
 ) -> Result<Vec<f32>, AttackError> {
+    check(classifier, samples, attack, eps)?;
     if let Some(start) = known.filter(|start| start.len() != samples.x.len()) {
-        check(classifier, samples, attack, eps)?;
         return Err(AttackError::Start { got: start.len(), want: samples.x.len() });
     }
-    let run = Run::new(classifier, samples, attack, eps)?;
-    if eps <= 0.0 || samples.labels.is_empty() {
-        return Ok(samples.x.to_vec());
-    }
-    match attack.method {
-        Method::Fgsm => run.fgsm(),
-        Method::Pgd(pgd) => run.pgd(pgd, known),
-        Method::Apgd(apgd) => apgd::run(&run, apgd),
-        Method::DeepFool(_) | Method::Fmn(_) | Method::Fab(_) => {
-            let mut found = match known {
-                Some(known) => known.to_vec(),
-                None => search(classifier, samples, attack)?.unwrap_or_else(|| samples.x.to_vec()),
-            };
-            run.region.project(&mut found);
-            Ok(found)
-        }
-        Method::Square(square) => square::run(&run, square),
-        Method::OnePixel(evolution) => pixel::run(&run, evolution),
-        Method::Gaussian => Ok(run.noise(Stream::normal)),
-        Method::Uniform => Ok(run.noise(|random| 2.0 * random.uniform_f64() - 1.0)),
-    }
+    let n = classifier.inputs();
+    let parts = classifier.spread(samples.ids.len(), |local, rows| {
+        let part = samples.part(n, rows.clone());
+        let run = Run::new(local, &part, attack, eps)?;
+        let known = known.map(|known| &known[rows.start * n..rows.end * n]);
+        if eps <= 0.0 { Ok(part.x.to_vec()) } else { run.perturbed(known) }
+    });
+    Ok(parts?.concat())
 }
 
 /// The class that each sample is driven away from.
-pub(super) fn classes(
-    classifier: &Classifier,
-    samples: &Samples<'_>,
-    class: AttackedClass,
-) -> Result<Vec<u32>, AttackError> {
+fn classes(classifier: &Local<'_>, samples: &Samples<'_>, class: AttackedClass) -> Result<Vec<u32>, AttackError> {
     Ok(match class {
         AttackedClass::True => samples.labels.to_vec(),
         AttackedClass::Predicted => predict(&classifier.logits(samples.x, samples.ids.len())?, classifier.outputs()),
@@ -69,7 +50,7 @@ pub(super) fn classes(
 
 /// An attack under way.
 pub(super) struct Run<'a> {
-    pub(super) classifier: &'a Classifier,
+    pub(super) classifier: &'a Local<'a>,
     pub(super) samples: &'a Samples<'a>,
     pub(super) attack: &'a Attack,
     pub(super) eps: f64,
@@ -110,14 +91,13 @@ impl Attempt {
 }
 
 impl<'a> Run<'a> {
-    /// The attack on `samples` at `eps`, about to start.
+    /// The attack on `samples`, which were checked, at `eps`, about to start.
     pub(super) fn new(
-        classifier: &'a Classifier,
+        classifier: &'a Local<'a>,
         samples: &'a Samples<'a>,
         attack: &'a Attack,
         eps: f64,
     ) -> Result<Self, AttackError> {
-        check(classifier, samples, attack, eps)?;
         let region = Region::new(samples, attack, eps)?;
         let idle = eps <= 0.0 || samples.labels.is_empty() || attack.method.is_noise();
         let classes = if idle { Vec::new() } else { classes(classifier, samples, attack.class)? };
@@ -126,6 +106,27 @@ impl<'a> Run<'a> {
 }
 
 impl Run<'_> {
+    /// The samples, perturbed; `known` as of [`perturb`].
+    fn perturbed(&self, known: Option<&[f32]>) -> Result<Vec<f32>, AttackError> {
+        match self.attack.method {
+            Method::Fgsm => self.fgsm(),
+            Method::Pgd(pgd) => self.pgd(pgd, known),
+            Method::Apgd(apgd) => apgd::run(self, apgd),
+            Method::DeepFool(_) | Method::Fmn(_) | Method::Fab(_) => {
+                let mut found = match known {
+                    Some(known) => known.to_vec(),
+                    None => minimal::run(self)?,
+                };
+                self.region.project(&mut found);
+                Ok(found)
+            }
+            Method::Square(square) => square::run(self, square),
+            Method::OnePixel(evolution) => pixel::run(self, evolution),
+            Method::Gaussian => Ok(self.noise(Stream::normal)),
+            Method::Uniform => Ok(self.noise(|random| 2.0 * random.uniform_f64() - 1.0)),
+        }
+    }
+
     /// Features of a sample.
     pub(super) fn features(&self) -> usize {
         self.classifier.inputs()
@@ -154,13 +155,7 @@ impl Run<'_> {
         rows: usize,
         slope: impl Fn(usize, &[f32], &mut [f32]),
     ) -> Result<(Vec<f32>, Vec<f32>), AttackError> {
-        let outputs = self.outputs();
-        let seen = RefCell::new(vec![0.0; rows * outputs]);
-        let gradient = self.classifier.input_gradient(x, rows, |row, logits, out| {
-            seen.borrow_mut()[row * outputs..(row + 1) * outputs].copy_from_slice(logits);
-            slope(row, logits, out);
-        })?;
-        Ok((seen.into_inner(), gradient))
+        Ok(self.classifier.forward_backward(x, rows, slope)?)
     }
 
     fn fgsm(&self) -> Result<Vec<f32>, AttackError> {
@@ -179,7 +174,7 @@ impl Run<'_> {
         (length, norm, loss): (f64, Norm, Loss),
         region: &Region,
     ) -> Result<(), AttackError> {
-        let gradient = self.classifier.input_gradient(x, classes.len(), |row, logits, out| {
+        let (_, gradient) = self.forward_backward(x, classes.len(), |row, logits, out| {
             loss.gradient(logits, classes[row] as usize, out);
         })?;
         let n = self.features();
@@ -200,8 +195,8 @@ impl Run<'_> {
             let region = self.region.select(&open);
             let mut x = self.start(&open, restart, pgd, known);
             region.project(&mut x);
-            for _ in 0..pgd.steps {
-                self.ascend(&mut x, &class, (pgd.step.at(self.eps), pgd.norm, pgd.loss), &region)?;
+            for step in 0..pgd.steps {
+                self.ascend(&mut x, &class, (pgd.length(step, self.eps), pgd.norm, pgd.loss), &region)?;
             }
             if pgd.restarts == 1 {
                 return Ok(x);
@@ -258,7 +253,12 @@ impl Run<'_> {
     }
 }
 
-fn check(classifier: &Classifier, samples: &Samples<'_>, attack: &Attack, eps: f64) -> Result<(), AttackError> {
+pub(super) fn check(
+    classifier: &Classifier,
+    samples: &Samples<'_>,
+    attack: &Attack,
+    eps: f64,
+) -> Result<(), AttackError> {
     let (rows, values, ids) = (samples.labels.len(), samples.x.len(), samples.ids.len());
     let (inputs, classes) = (classifier.inputs(), classifier.outputs());
     if values != rows * inputs || ids != rows {

@@ -205,8 +205,15 @@ mod tests {
         // By hand: from (3, 1, 0) the nearest points of unit balls are (0.9487, 0.3162, 0) and (1, 0, 0).
         let samples = Samples { x: &[0.0; 3], labels: &[0], ids: &[0], draw: 0 };
         for (norm, wanted) in [(Norm::L2, [0.948_683, 0.316_228, 0.0]), (Norm::L1, [1.0, 0.0, 0.0])] {
-            let pgd =
-                Pgd { steps: 1, step: Step::Relative(1.0), random_start: false, restarts: 1, norm, loss: Loss::Margin };
+            let pgd = Pgd {
+                steps: 1,
+                step: Step::Relative(1.0),
+                random_start: false,
+                shortening: false,
+                restarts: 1,
+                norm,
+                loss: Loss::Margin,
+            };
             let attack = Attack { method: Method::Pgd(pgd), class: AttackedClass::True, clip: None, seed: 0 };
             let region = Region::new(&samples, &attack, 1.0).expect("sound");
             let mut x = [3.0, 1.0, 0.0];

@@ -179,6 +179,7 @@ mod tests {
     const PGD: Pgd = Pgd {
         steps: 40,
         step: Step::Relative(2.5 / 40.0),
+        shortening: false,
         random_start: true,
         restarts: 1,
         norm: Norm::Linf,

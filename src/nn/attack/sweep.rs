@@ -6,7 +6,7 @@
 //! counts for a sample is the worst case over the set.
 
 use super::judge::{Attacked, attack, attack_from};
-use super::{Attack, AttackError, AttackedClass, Samples, search};
+use super::{Attack, AttackError, AttackedClass, Method, Pgd, Samples, search};
 use crate::nn::classifier::Classifier;
 
 /// How sizes build on each other.
@@ -15,13 +15,14 @@ pub struct SweepOptions {
     /// Attack only the samples that no smaller size has fooled. Otherwise every size is an attack of its own on all samples,
     /// as published protocols with one size have it, and a curve need not be monotone.
     pub survivors_only: bool,
-    /// Start PGD from where the next smaller size ended.
-    pub warm_start: bool,
+    /// Start PGD with the change that the next smaller size ended with, scaled up, and make so many steps, which shorten from one
+    /// as long as epsilon to the attack's own: where the smaller ball ended little is left to do.
+    pub warm_start: Option<usize>,
 }
 
 impl Default for SweepOptions {
     fn default() -> Self {
-        Self { survivors_only: true, warm_start: false }
+        Self { survivors_only: true, warm_start: None }
     }
 }
 
@@ -108,6 +109,8 @@ struct State<'a> {
     samples: &'a Samples<'a>,
     plans: &'a [Attack],
     x: Vec<f32>,
+    /// The size that was attacked last.
+    eps: f64,
     current: Vec<Attacked>,
     by: Vec<Option<usize>>,
     done: Vec<SweepSample>,
@@ -130,6 +133,7 @@ impl<'a> State<'a> {
             samples,
             plans,
             x: samples.x.to_vec(),
+            eps: 0.0,
             done: clean.iter().map(start).collect(),
             current: clean,
             by: vec![None; rows],
@@ -142,10 +146,11 @@ impl<'a> State<'a> {
         let open = |s: &SweepSample| !options.survivors_only || s.critical_eps.is_none();
         let mut rows: Vec<usize> = (0..self.done.len()).filter(|r| open(&self.done[*r])).collect();
         let attacked = rows.clone();
-        let later = self.done.first().is_some_and(|s| !s.at.is_empty());
-        let warm = (options.warm_start && later).then(|| self.x.clone());
+        let known = self.done.first().is_some_and(|s| !s.at.is_empty()) && self.eps > 0.0;
+        let warm = options.warm_start.filter(|_| known).map(|steps| (steps, self.grown(eps / self.eps)));
+        self.eps = eps;
         for number in 0..self.plans.len() {
-            self.attack(number, &rows, eps, warm.as_deref())?;
+            self.attack(number, &rows, eps, warm.as_ref().map(|(steps, x)| (*steps, x.as_slice())))?;
             rows.retain(|r| !self.current[*r].success);
         }
         for (row, sample) in self.done.iter_mut().enumerate() {
@@ -164,9 +169,28 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    /// Attack `number` on the rows `rows`; `warm` is where all of them may start.
-    fn attack(&mut self, number: usize, rows: &[usize], eps: f64, warm: Option<&[f32]>) -> Result<(), AttackError> {
-        let plan = &self.plans[number];
+    /// The points with their changes `times` as large, not always within the range.
+    fn grown(&self, times: f64) -> Vec<f32> {
+        let pairs = self.samples.x.iter().zip(&self.x);
+        pairs.map(|(clean, x)| (f64::from(*clean) + times * (f64::from(*x) - f64::from(*clean))) as f32).collect()
+    }
+
+    /// Attack `number` on the rows `rows`; `warm` is where PGD may start with all of them, and the steps that it then makes.
+    fn attack(
+        &mut self,
+        number: usize,
+        rows: &[usize],
+        eps: f64,
+        warm: Option<(usize, &[f32])>,
+    ) -> Result<(), AttackError> {
+        let own = &self.plans[number];
+        let warm = warm.filter(|_| matches!(own.method, Method::Pgd(_)));
+        let plan = &match (own.method, warm) {
+            (Method::Pgd(pgd), Some((steps, _))) => {
+                Attack { method: Method::Pgd(Pgd { steps, shortening: true, ..pgd }), ..*own }
+            }
+            _ => *own,
+        };
         let features = self.networks[1].inputs();
         let x = pick(self.samples.x, rows, features);
         let (labels, ids) = self.names(rows);
@@ -175,7 +199,7 @@ impl<'a> State<'a> {
             self.search(number, rows)?;
             Some(rows.iter().flat_map(|r| &self.found[number][*r]).copied().collect())
         } else {
-            warm.map(|warm| pick(warm, rows, features))
+            warm.map(|(_, x)| pick(x, rows, features))
         };
         let [surrogate, classifier] = self.networks;
         let (moved, results) = attack_from(surrogate, classifier, &part, plan, eps, known.as_deref())?;

@@ -49,6 +49,7 @@ impl Setting {
 const PGD: Pgd = Pgd {
     steps: 10,
     step: Step::Absolute(0.05),
+    shortening: false,
     random_start: true,
     restarts: 1,
     norm: Norm::Linf,
@@ -317,19 +318,45 @@ fn sweeps_are_monotone_with_survivors_and_equal_single_attacks_without() {
     let s = Setting::new(&[20, 20], 50).predicted();
     let plan = unit(Method::Pgd(Pgd { steps: 3, step: Step::Relative(0.5), ..PGD }));
     let sizes = [0.0, 0.05, 0.1, 0.2];
-    for warm_start in [false, true] {
+    for warm_start in [None, Some(2)] {
         let options = SweepOptions { survivors_only: true, warm_start };
         let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, options).expect("valid");
         let curve: Vec<usize> = (0..4).map(|k| result.correct(k, &s.labels)).collect();
         assert!(curve.windows(2).all(|w| w[0] >= w[1]) && curve[0] == 50 && curve[3] < 50, "{curve:?}");
     }
-    let all = SweepOptions { survivors_only: false, warm_start: false };
+    let all = SweepOptions { survivors_only: false, warm_start: None };
     let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, all).expect("valid");
     for (k, eps) in sizes.into_iter().enumerate() {
         let (x, judged) = attack(&s.classifier, &s.samples(), &plan, eps, None).expect("valid");
         assert_eq!(result.samples.iter().map(|s| s.at[k]).collect::<Vec<_>>(), judged);
         assert!(k < 3 || x == result.x);
     }
+}
+
+#[test]
+fn a_warm_start_needs_few_steps_to_be_as_strong() {
+    let s = Setting::new(&[20, 20], 60).predicted();
+    let plan = unit(Method::Pgd(Pgd { steps: 20, step: Step::Relative(0.125), random_start: false, ..PGD }));
+    let sizes = [0.02, 0.04, 0.06, 0.09, 0.13, 0.2];
+    let curve = |warm_start| -> Vec<usize> {
+        let options = SweepOptions { survivors_only: true, warm_start };
+        let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, options).expect("valid");
+        (0..sizes.len()).map(|k| result.correct(k, &s.labels)).collect()
+    };
+    let (cold, warm) = (curve(None), curve(Some(5)));
+    assert!(cold[0] > 40 && cold[5] < 20, "{cold:?}");
+    assert!(cold.iter().zip(&warm).all(|(cold, warm)| *warm <= cold + 1), "{cold:?} {warm:?}");
+}
+
+#[test]
+fn steps_shorten_from_epsilon_to_their_own_length() {
+    let pgd = Pgd { steps: 4, step: Step::Relative(0.125), shortening: true, ..PGD };
+    let lengths: Vec<f64> = (0..4).map(|step| pgd.length(step, 0.4)).collect();
+    assert!(lengths.iter().zip([0.4, 0.2, 0.1, 0.05]).all(|(a, b)| (a - b).abs() < 1e-12), "{lengths:?}");
+    assert_eq!(Pgd { steps: 1, ..pgd }.length(0, 0.4), 0.4);
+    assert_eq!(Pgd { shortening: false, ..pgd }.length(3, 0.4), 0.05);
+    // Steps that are longer than the ball to begin with stay as they are.
+    assert_eq!(Pgd { step: Step::Absolute(0.5), ..pgd }.length(0, 0.4), 0.5);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! (balls are nested), which gives every sample its critical epsilon. Of several attacks each goes on with what the ones before it
 //! left. Noise is drawn for every sample at every size. Last, what survives is looked into: whether the attack was any good.
 
+mod attack;
 mod checks;
 mod config;
 mod results;
@@ -14,8 +15,9 @@ use duress_cache::{Artifact, Table, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
 
-pub(crate) use config::AttackKeys;
-pub use config::{AttackName, AttackTable, Loss, Method, Norm, Perturb, Target};
+pub(crate) use attack::AttackKeys;
+pub use attack::{AttackName, AttackTable, Loss, Method, Norm, Target};
+pub use config::Perturb;
 pub use set::Attacks;
 
 use self::checks::Checks;
@@ -56,6 +58,7 @@ impl Stage for Perturb {
         }
         self.check(cx);
         self.check_attack(cx);
+        self.check_warm_steps(cx);
         let data = artifact::data(cx, &self.data).cloned().unwrap_or_default();
         let rows = data.rows.map(|rows| self.samples.map_or(rows, |limit| rows.min(limit.size())));
         vec![

@@ -4,7 +4,7 @@ use duress_cache::Tree;
 use duress_engine::spec::{Choice as _, Count, Fault, FromSpec, Node, Schema, Scope, Span, Value};
 use duress_engine::stage::InferContext;
 
-use super::config::{AttackName, AttackTable, Loss};
+use super::attack::{AttackName, AttackTable, Loss};
 use crate::nn::attack::Attack;
 
 /// The name under which documentation refers back to an attack's keys.

@@ -62,7 +62,8 @@ impl Runner<'_, '_> {
     fn within_reach(&mut self, index: usize, largest: &[f32]) -> Vec<Vec<Pair>> {
         let stage = &self.campaign.executor.plan().stages[index];
         let [_, channels] = places(self.flow.place(stage.last).shape);
-        let mut leeway: Option<((usize, usize), Vec<f32>)> = None;
+        // Of the number that the last member multiplies otherwise, for each example that was asked about.
+        let mut leeway: Option<((usize, usize), Vec<Option<f32>>)> = None;
         let mut all = Vec::with_capacity(self.unit.members.len());
         for (m, member) in self.unit.members.iter().enumerate() {
             let every = member.images.iter().map(|&image| Pair { member: m, image, audited: false });
@@ -75,17 +76,19 @@ impl Runner<'_, '_> {
                 all.push(every.collect());
                 continue;
             };
-            if leeway.as_ref().is_none_or(|(of, _)| *of != (channel, lever.at)) {
-                let of = |image: usize| {
-                    let margins = self.campaign.margins(self.example(image));
-                    let x = self.factors(index, (channel, lever.at), image);
-                    screen.leeway((image, channel, channels), &x, largest[image], margins)
-                };
-                leeway = Some(((channel, lever.at), (0..self.unit.chunk.images.len()).map(of).collect()));
-            }
+            let factor = (channel, lever.at);
+            let leeway = match &mut leeway {
+                Some((of, leeway)) if *of == factor => leeway,
+                other => &mut other.insert((factor, vec![None; self.unit.chunk.images.len()])).1,
+            };
             let mut kept = Vec::new();
             for mut pair in every {
-                if leeway.as_ref().is_some_and(|(_, leeway)| lever.change.abs() < leeway[pair.image]) {
+                let within = *leeway[pair.image].get_or_insert_with(|| {
+                    let margins = self.campaign.margins(self.example(pair.image));
+                    let x = self.factors(index, factor, pair.image);
+                    screen.leeway((pair.image, channel, channels), &x, largest[pair.image], margins)
+                });
+                if lever.change.abs() < within {
                     pair.audited = audit.takes(self.example(pair.image) as u32);
                     if !pair.audited {
                         let golden = self.campaign.golden(self.example(pair.image));
