@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets foolbox, torchattacks and AutoAttack beside `perturb`: the same networks, images, sizes and steps; robust accuracies side by
 # side, and the times of a sweep over eight sizes, both sides in turns so that a busy neighbour slows both. `warm` is the same sweep
-# by `warm_start`, with 5 steps at each size after the first.
+# by `warm_start`, with 5 steps that shorten at each size.
 #
 #   [THREADS=N] benches/attacks.sh [IMAGES] [ROUNDS]
 #
@@ -62,8 +62,8 @@ for network in natural hardened; do
     # Another seed is another key, so that every round computes.
     for round in $(seq "$rounds"); do
         stage "${network}_pgd_$round" "$network" "$images" "$round" 64 "{ name = \"pgd\", eps = $sizes, steps = 20, random_start = false }"
-        stage "${network}_warm_$round" "$network" "$images" "$round" 64 "{ name = \"pgd\", eps = $sizes, steps = 20, random_start = false }"
-        printf 'warm_start = true\nwarm_steps = 5\n' >> "$work/study.toml"
+        stage "${network}_warm_$round" "$network" "$images" "$round" 64 "{ name = \"pgd\", eps = $sizes, steps = 5, shortening = true, random_start = false }"
+        echo 'warm_start = true' >> "$work/study.toml"
     done
     eps=0.05
     [ "$network" = hardened ] && eps=0.2

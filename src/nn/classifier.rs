@@ -12,7 +12,7 @@ use duress_network::training::{Frozen, Trainer, TrainingError, Wanted};
 use duress_network::{Network, Tensor, Weights};
 
 /// Rows that a thread takes at a time: at most as many as its cache holds, and not so few that weights are read for nothing.
-const MOST: usize = 64;
+const MOST: usize = 72;
 const LEAST: usize = 16;
 
 /// A network and its weights, ready to run forward and backward; it is only read, from any number of threads.

@@ -45,7 +45,10 @@ pub fn cross_entropy<T: Real>(logits: &[T], label: usize) -> T {
 pub fn cross_entropy_gradient<T: Real>(logits: &[T], label: usize, out: &mut [T]) {
     out.copy_from_slice(logits);
     softmax_in_place(out);
-    out[label] = out[label] - T::ONE;
+    // The probability less one, without the digits that a probability near one has lost.
+    let others = out.iter().enumerate().filter(|(index, _)| *index != label);
+    let sum = others.fold(T::ZERO, |sum, (_, p)| sum + *p);
+    out[label] = T::ZERO - sum;
 }
 
 #[cfg(test)]
@@ -57,6 +60,16 @@ mod tests {
         assert!((cross_entropy(&[1000.0_f32, 0.0], 1) - 1000.0).abs() < 1e-3);
         assert!(cross_entropy(&[1000.0_f32, 0.0], 0).abs() < 1e-6);
         assert!((softmax(&[1.0_f64, 1.0, 1.0])[2] - 1.0 / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_gradient_of_a_sure_prediction_is_not_lost() {
+        // exp(-20) is less than the distance from 1 to the next number below.
+        let mut gradient = [0.0_f32; 3];
+        cross_entropy_gradient(&[0.0_f32, 20.0, 0.0], 1, &mut gradient);
+        let wanted = (-20.0_f64).exp();
+        assert!((f64::from(gradient[1]) / (-2.0 * wanted) - 1.0).abs() < 1e-5, "{gradient:?}");
+        assert!((f64::from(gradient[0]) / wanted - 1.0).abs() < 1e-5, "{gradient:?}");
     }
 
     #[test]

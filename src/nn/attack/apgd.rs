@@ -33,7 +33,7 @@ pub enum Goal {
 
 /// Weight of the gradient step beside the last movement.
 const MOMENTUM: f32 = 0.75;
-/// Share of a window's steps that must have made progress.
+/// More than this share of the steps of a window must have made progress, as in the authors' code.
 const PROGRESS: f64 = 0.75;
 /// In the 1-norm: radii in multiples of epsilon, and tenths of the steps that are made in the first two of them.
 const RADII: [f64; 3] = [3.0, 2.0, 1.0];
@@ -253,7 +253,7 @@ impl Row {
     /// Looks back at `since` steps: whether too few made progress, or the best loss `best` is what it was though the step stayed.
     /// Then the step is halved.
     fn stalls(&mut self, best: f32, since: u32) -> bool {
-        let few = f64::from(self.progress) < PROGRESS * f64::from(since);
+        let few = f64::from(self.progress) <= PROGRESS * f64::from(since);
         let stalled = few || (!self.looked.1 && best <= self.looked.0);
         self.looked = (best, stalled);
         self.progress = 0;

@@ -62,8 +62,21 @@ pub fn attack_from(
     known: Option<&[f32]>,
 ) -> Result<(Vec<f32>, Vec<Attacked>), AttackError> {
     let x = perturb(surrogate, samples, attack, eps, known)?;
+    let before = classifier.logits(samples.x, samples.ids.len())?;
+    let judged = judge(classifier, samples, attack, eps, (&before, &x))?;
+    Ok((x, judged))
+}
+
+/// Measures what moved the samples to `x`; `before` are the outputs for the samples themselves.
+pub(super) fn judge(
+    classifier: &Classifier,
+    samples: &Samples<'_>,
+    attack: &Attack,
+    eps: f64,
+    (before, x): (&[f32], &[f32]),
+) -> Result<Vec<Attacked>, AttackError> {
     let (rows, outputs, features) = (samples.ids.len(), classifier.outputs(), classifier.inputs());
-    let (before, after) = (classifier.logits(samples.x, rows)?, classifier.logits(&x, rows)?);
+    let after = classifier.logits(x, rows)?;
     let norm = attack.method.norm();
     let judged = (0..rows).into_par_iter().map(|r| {
         let at = r * features..(r + 1) * features;
@@ -96,7 +109,7 @@ pub fn attack_from(
         })
     });
     let judged: Vec<Result<Attacked, AttackError>> = judged.collect();
-    Ok((x, judged.into_iter().collect::<Result<_, _>>()?))
+    judged.into_iter().collect()
 }
 
 /// Compares a perturbation with what it may be: its size, and the range of the data.

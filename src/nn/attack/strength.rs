@@ -81,7 +81,7 @@ fn rising(
     plan: &Attack,
     eps: f64,
 ) -> Result<Option<usize>, AttackError> {
-    let (Method::Pgd(Pgd { steps: 5.., loss, .. }), Some(all), Some(most)) =
+    let (Method::Pgd(Pgd { steps: 5.., shortening: false, loss, .. }), Some(all), Some(most)) =
         (plan.method, with_steps(plan.method, 1.0, eps), with_steps(plan.method, 0.8, eps))
     else {
         return Ok(None);

@@ -5,8 +5,9 @@
 //! the share of survivors can only fall. Of several attacks the next one goes on with those that the ones before it left: what
 //! counts for a sample is the worst case over the set.
 
-use super::judge::{Attacked, attack, attack_from};
-use super::{Attack, AttackError, AttackedClass, Method, Pgd, Samples, search};
+use super::judge::{Attacked, judge};
+use super::perturb::perturb;
+use super::{Attack, AttackError, AttackedClass, Samples, search};
 use crate::nn::classifier::Classifier;
 
 /// How sizes build on each other.
@@ -15,14 +16,13 @@ pub struct SweepOptions {
     /// Attack only the samples that no smaller size has fooled. Otherwise every size is an attack of its own on all samples,
     /// as published protocols with one size have it, and a curve need not be monotone.
     pub survivors_only: bool,
-    /// Start PGD with the change that the next smaller size ended with, scaled up, and make so many steps, which shorten from one
-    /// as long as epsilon to the attack's own: where the smaller ball ended little is left to do.
-    pub warm_start: Option<usize>,
+    /// Start PGD with the change that the next smaller size ended with, scaled up: where that ended little is left to do.
+    pub warm_start: bool,
 }
 
 impl Default for SweepOptions {
     fn default() -> Self {
-        Self { survivors_only: true, warm_start: None }
+        Self { survivors_only: true, warm_start: false }
     }
 }
 
@@ -68,7 +68,7 @@ impl Sweep {
 /// Attacks the samples at each of `sizes`, which ascend.
 ///
 /// # Errors
-/// What [`attack`] refuses, and [`AttackError::Epsilon`] for sizes that do not ascend.
+/// What [`super::attack`] refuses, and [`AttackError::Epsilon`] for sizes that do not ascend.
 pub fn sweep(
     classifier: &Classifier,
     samples: &Samples<'_>,
@@ -96,8 +96,10 @@ pub fn sweep_set(
     }
     let first = plans.first().ok_or(AttackError::NoAttack)?;
     // Size zero tests the inputs once, and is where samples that are wrong when clean stop.
-    let (_, clean) = attack(classifier, samples, first, 0.0, None)?;
-    let mut state = State::new([surrogate, classifier], samples, plans, clean);
+    let x = perturb(classifier, samples, first, 0.0, None)?;
+    let before = classifier.logits(samples.x, samples.ids.len())?;
+    let clean = judge(classifier, samples, first, 0.0, (&before, &x))?;
+    let mut state = State::new([surrogate, classifier], samples, plans, (before, clean));
     for &eps in sizes {
         state.step(eps, options)?;
     }
@@ -111,6 +113,8 @@ struct State<'a> {
     x: Vec<f32>,
     /// The size that was attacked last.
     eps: f64,
+    /// The outputs for the samples themselves.
+    before: Vec<f32>,
     current: Vec<Attacked>,
     by: Vec<Option<usize>>,
     done: Vec<SweepSample>,
@@ -119,7 +123,12 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn new(networks: [&'a Classifier; 2], samples: &'a Samples<'a>, plans: &'a [Attack], clean: Vec<Attacked>) -> Self {
+    fn new(
+        networks: [&'a Classifier; 2],
+        samples: &'a Samples<'a>,
+        plans: &'a [Attack],
+        (before, clean): (Vec<f32>, Vec<Attacked>),
+    ) -> Self {
         let missed = |a: &Attacked| plans.iter().any(|plan| plan.class == AttackedClass::True) && a.success;
         let start = |a: &Attacked| SweepSample {
             at: Vec::new(),
@@ -134,6 +143,7 @@ impl<'a> State<'a> {
             plans,
             x: samples.x.to_vec(),
             eps: 0.0,
+            before,
             done: clean.iter().map(start).collect(),
             current: clean,
             by: vec![None; rows],
@@ -147,10 +157,10 @@ impl<'a> State<'a> {
         let mut rows: Vec<usize> = (0..self.done.len()).filter(|r| open(&self.done[*r])).collect();
         let attacked = rows.clone();
         let known = self.done.first().is_some_and(|s| !s.at.is_empty()) && self.eps > 0.0;
-        let warm = options.warm_start.filter(|_| known).map(|steps| (steps, self.grown(eps / self.eps)));
+        let warm = (options.warm_start && known).then(|| self.grown(eps / self.eps));
         self.eps = eps;
         for number in 0..self.plans.len() {
-            self.attack(number, &rows, eps, warm.as_ref().map(|(steps, x)| (*steps, x.as_slice())))?;
+            self.attack(number, &rows, eps, warm.as_deref())?;
             rows.retain(|r| !self.current[*r].success);
         }
         for (row, sample) in self.done.iter_mut().enumerate() {
@@ -175,22 +185,9 @@ impl<'a> State<'a> {
         pairs.map(|(clean, x)| (f64::from(*clean) + times * (f64::from(*x) - f64::from(*clean))) as f32).collect()
     }
 
-    /// Attack `number` on the rows `rows`; `warm` is where PGD may start with all of them, and the steps that it then makes.
-    fn attack(
-        &mut self,
-        number: usize,
-        rows: &[usize],
-        eps: f64,
-        warm: Option<(usize, &[f32])>,
-    ) -> Result<(), AttackError> {
-        let own = &self.plans[number];
-        let warm = warm.filter(|_| matches!(own.method, Method::Pgd(_)));
-        let plan = &match (own.method, warm) {
-            (Method::Pgd(pgd), Some((steps, _))) => {
-                Attack { method: Method::Pgd(Pgd { steps, shortening: true, ..pgd }), ..*own }
-            }
-            _ => *own,
-        };
+    /// Attack `number` on the rows `rows`; `warm` is where all of them may start.
+    fn attack(&mut self, number: usize, rows: &[usize], eps: f64, warm: Option<&[f32]>) -> Result<(), AttackError> {
+        let plan = &self.plans[number];
         let features = self.networks[1].inputs();
         let x = pick(self.samples.x, rows, features);
         let (labels, ids) = self.names(rows);
@@ -199,10 +196,12 @@ impl<'a> State<'a> {
             self.search(number, rows)?;
             Some(rows.iter().flat_map(|r| &self.found[number][*r]).copied().collect())
         } else {
-            warm.map(|(_, x)| pick(x, rows, features))
+            warm.map(|x| pick(x, rows, features))
         };
         let [surrogate, classifier] = self.networks;
-        let (moved, results) = attack_from(surrogate, classifier, &part, plan, eps, known.as_deref())?;
+        let moved = perturb(surrogate, &part, plan, eps, known.as_deref())?;
+        let before = pick(&self.before, rows, classifier.outputs());
+        let results = judge(classifier, &part, plan, eps, (&before, &moved))?;
         for ((&r, result), moved) in rows.iter().zip(results).zip(moved.chunks_exact(features)) {
             // Of attacks that fail the first one's point stands until another raises the loss further.
             if number == 0 || result.success || result.loss_after > self.current[r].loss_after {

@@ -318,13 +318,13 @@ fn sweeps_are_monotone_with_survivors_and_equal_single_attacks_without() {
     let s = Setting::new(&[20, 20], 50).predicted();
     let plan = unit(Method::Pgd(Pgd { steps: 3, step: Step::Relative(0.5), ..PGD }));
     let sizes = [0.0, 0.05, 0.1, 0.2];
-    for warm_start in [None, Some(2)] {
+    for warm_start in [false, true] {
         let options = SweepOptions { survivors_only: true, warm_start };
         let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, options).expect("valid");
         let curve: Vec<usize> = (0..4).map(|k| result.correct(k, &s.labels)).collect();
         assert!(curve.windows(2).all(|w| w[0] >= w[1]) && curve[0] == 50 && curve[3] < 50, "{curve:?}");
     }
-    let all = SweepOptions { survivors_only: false, warm_start: None };
+    let all = SweepOptions { survivors_only: false, warm_start: false };
     let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, all).expect("valid");
     for (k, eps) in sizes.into_iter().enumerate() {
         let (x, judged) = attack(&s.classifier, &s.samples(), &plan, eps, None).expect("valid");
@@ -334,16 +334,17 @@ fn sweeps_are_monotone_with_survivors_and_equal_single_attacks_without() {
 }
 
 #[test]
-fn a_warm_start_needs_few_steps_to_be_as_strong() {
+fn a_few_steps_that_shorten_and_start_warm_are_as_strong_as_many_that_do_not() {
     let s = Setting::new(&[20, 20], 60).predicted();
-    let plan = unit(Method::Pgd(Pgd { steps: 20, step: Step::Relative(0.125), random_start: false, ..PGD }));
+    let many = Pgd { steps: 20, step: Step::Relative(0.125), random_start: false, ..PGD };
     let sizes = [0.02, 0.04, 0.06, 0.09, 0.13, 0.2];
-    let curve = |warm_start| -> Vec<usize> {
+    let curve = |pgd: Pgd, warm_start| -> Vec<usize> {
+        let plan = unit(Method::Pgd(pgd));
         let options = SweepOptions { survivors_only: true, warm_start };
         let result = sweep(&s.classifier, &s.samples(), &plan, &sizes, options).expect("valid");
         (0..sizes.len()).map(|k| result.correct(k, &s.labels)).collect()
     };
-    let (cold, warm) = (curve(None), curve(Some(5)));
+    let (cold, warm) = (curve(many, false), curve(Pgd { steps: 5, shortening: true, ..many }, true));
     assert!(cold[0] > 40 && cold[5] < 20, "{cold:?}");
     assert!(cold.iter().zip(&warm).all(|(cold, warm)| *warm <= cold + 1), "{cold:?} {warm:?}");
 }

@@ -7,6 +7,9 @@ use duress_engine::{choice, config};
 use super::set::standard;
 use crate::nn::attack::{self, Apgd, Attack, AttackedClass, Evolution, Fab, Goal, Minimal, Pgd, Square, Step};
 
+/// Where steps that shorten end, in parts of epsilon.
+const LAST_STEP: f64 = 0.125;
+
 config! {
     /// A way to perturb samples.
     #[derive(Clone)]
@@ -22,9 +25,12 @@ config! {
         loss: Loss = Loss::CrossEntropy,
         /// Gradient steps of `pgd`, `apgd`, `apgd-t`, `deepfool`, `fmn` and `fab`, and generations of `one-pixel`.
         steps: Count = Count(40),
-        /// Length of a step of `pgd`; by default 2.5 eps / steps.
+        /// Length of a step of `pgd`; by default 2.5 eps / steps, and with `shortening` eps / 8.
         [unit = "units of the data"]
         step: Option<Positive>,
+        /// Whether the steps of `pgd` shorten from eps to `step`: a few of them do what many equal ones do, above all in a sweep with
+        /// `warm_start`.
+        shortening: bool = false,
         /// Whether `pgd` starts from a random point of the ball.
         random_start: bool = true,
         /// Independent attempts of `pgd`, `apgd` and `apgd-t`; the first that succeeds counts.
@@ -210,7 +216,7 @@ impl AttackName {
     /// The keys besides its sizes, its range and its label that it heeds.
     fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Pgd => &["norm", "loss", "steps", "step", "random_start", "restarts"],
+            Self::Pgd => &["norm", "loss", "steps", "step", "shortening", "random_start", "restarts"],
             Self::Apgd => &["norm", "loss", "steps", "restarts"],
             Self::ApgdTargeted => &["norm", "steps", "restarts", "targets"],
             Self::DeepFool | Self::Fmn => &["norm", "steps"],
@@ -285,9 +291,10 @@ impl AttackTable {
             AttackName::AutoAttack => return None,
             AttackName::Fgsm => attack::Method::Fgsm,
             AttackName::Pgd => {
-                let step = self.step.map_or(Step::Relative(2.5 / self.steps.0 as f64), |step| Step::Absolute(step.0));
-                let random_start = self.random_start;
-                attack::Method::Pgd(Pgd { steps, step, shortening: false, random_start, restarts, norm, loss })
+                let share = if self.shortening { LAST_STEP } else { 2.5 / self.steps.0 as f64 };
+                let step = self.step.map_or(Step::Relative(share), |step| Step::Absolute(step.0));
+                let (shortening, random_start) = (self.shortening, self.random_start);
+                attack::Method::Pgd(Pgd { steps, step, shortening, random_start, restarts, norm, loss })
             }
             AttackName::Apgd => attack::Method::Apgd(Apgd { steps, restarts, norm, goal: Goal::Loss(loss) }),
             AttackName::ApgdTargeted => {
@@ -326,6 +333,7 @@ impl AttackTable {
             "loss" => (self.loss != Loss::CrossEntropy).then(|| self.loss.to_tree()).flatten(),
             "steps" => self.steps.to_tree(),
             "step" => self.step.to_tree(),
+            "shortening" => self.shortening.then(|| self.shortening.to_tree()).flatten(),
             "random_start" => self.random_start.to_tree(),
             "restarts" => self.restarts.to_tree(),
             "targets" => self.targets.to_tree(),

@@ -53,8 +53,6 @@ config! {
         survivors: bool = true,
         /// Start `pgd` at each size but the first with the change that the smaller size ended with, scaled up.
         warm_start: bool = false,
-        /// Steps of `pgd` that starts warm: they shorten from eps to `step`. As many as of one that does not by default.
-        warm_steps: Option<Count>,
         /// Survivors of the largest size on which the strength of a gradient attack is looked into; 0 for none.
         [unit = "samples"] checks: u32 = 64,
         /// Seed of random starts and noise.
@@ -67,22 +65,7 @@ impl Perturb {
     pub(super) fn options(&self) -> SweepOptions {
         SweepOptions {
             survivors_only: self.survivors && !self.attack.is_noise(),
-            warm_start: self.warm_start().map(Count::size),
-        }
-    }
-
-    /// Steps of PGD where it starts warm.
-    fn warm_start(&self) -> Option<Count> {
-        let pgd = self.attack.0.iter().find(|attack| attack.name == AttackName::Pgd)?;
-        self.warm_start.then(|| self.warm_steps.unwrap_or(pgd.steps))
-    }
-
-    /// Reports steps of a warm start that is none.
-    pub(super) fn check_warm_steps(&self, cx: &mut InferContext<'_>) {
-        if self.warm_steps.is_some() && self.warm_start().is_none() {
-            let message = "`warm_steps` is given where nothing starts warm";
-            let fault = Fault::new("conflict", cx.span_of("warm_steps"), message, "no effect");
-            cx.faults.push(fault.help("write `warm_start = true` beside an attack `pgd`, or leave it out"));
+            warm_start: self.warm_start && self.attack.has(AttackName::Pgd),
         }
     }
 
@@ -139,7 +122,6 @@ impl Perturb {
             keys.push(("survivors", self.survivors.to_tree()));
             if self.attack.has(AttackName::Pgd) {
                 keys.push(("warm_start", self.warm_start.to_tree()));
-                keys.push(("warm_steps", self.warm_start().and_then(|steps| steps.to_tree())));
             }
         }
         // Looking into several steps asks Square, which draws.
@@ -188,10 +170,9 @@ mod tests {
         assert_ne!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false }\nseed = 5"));
         assert_eq!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false }\nchecks = 64"));
         assert_eq!(noise, tree("attack = { name = 'gaussian', eps = [0.1, 0.2] }\nchecks = 3"));
-        let swept = |more: &str| tree(&format!("attack = {{ name = 'pgd', eps = [0.1, 0.2] }}\n{more}"));
-        assert_ne!(swept(""), swept("warm_start = true"));
-        assert_eq!(swept("warm_start = true"), swept("warm_start = true\nwarm_steps = 40"));
-        assert_ne!(swept("warm_start = true"), swept("warm_start = true\nwarm_steps = 5"));
+        let shorter = |more: &str| tree(&format!("attack = {{ name = 'pgd', eps = 0.1, steps = 5{more} }}"));
+        assert_eq!(shorter(""), shorter(", shortening = false"));
+        assert_ne!(shorter(""), shorter(", shortening = true"));
         assert_ne!(pgd, tree("attack = { name = 'pgd', eps = 0.1, random_start = false, steps = 5 }"));
     }
 
@@ -264,7 +245,5 @@ mod tests {
         assert_eq!(faults(4, "{ name = 'apgd', eps = 0.1, norm = 'l1' }"), [""; 0]);
         assert_eq!(faults(4, "{ name = 'pgd', eps = 0.1, norm = 'l1' }"), [""; 0]);
         assert_eq!(faults(4, "{ name = 'one-pixel', eps = 1.0, population = 3 }"), ["out-of-range"]);
-        assert_eq!(faults(4, "{ name = 'pgd', eps = 0.1 }\nwarm_steps = 3"), ["conflict"]);
-        assert_eq!(faults(4, "{ name = 'pgd', eps = 0.1 }\nwarm_start = true\nwarm_steps = 3"), [""; 0]);
     }
 }

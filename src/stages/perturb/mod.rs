@@ -31,7 +31,7 @@ const PART_WORK: u64 = 1 << 36;
 
 impl StageKind for Perturb {
     const KIND: &'static str = "perturb";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Move samples by an attack or by noise, and see who is fooled";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -58,7 +58,6 @@ impl Stage for Perturb {
         }
         self.check(cx);
         self.check_attack(cx);
-        self.check_warm_steps(cx);
         let data = artifact::data(cx, &self.data).cloned().unwrap_or_default();
         let rows = data.rows.map(|rows| self.samples.map_or(rows, |limit| rows.min(limit.size())));
         vec![
