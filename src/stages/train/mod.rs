@@ -25,7 +25,7 @@ pub(super) use facts::tensors;
 
 impl StageKind for Train {
     const KIND: &'static str = "train";
-    const REVISION: u42 = 3;
+    const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Fit a network to data by gradient descent";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
