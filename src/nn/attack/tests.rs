@@ -345,7 +345,7 @@ fn a_few_steps_that_shorten_and_start_warm_are_as_strong_as_many_that_do_not() {
         (0..sizes.len()).map(|k| result.correct(k, &s.labels)).collect()
     };
     let (cold, warm) = (curve(many, false), curve(Pgd { steps: 5, shortening: true, ..many }, true));
-    assert!(cold[0] > 40 && cold[5] < 20, "{cold:?}");
+    assert!(cold[0] > 40 && cold[5] < 30, "{cold:?}");
     assert!(cold.iter().zip(&warm).all(|(cold, warm)| *warm <= cold + 1), "{cold:?} {warm:?}");
 }
 
