@@ -1,5 +1,8 @@
 //! Every operation on every device: values against the definition in double precision, gradients against differences of it.
 
+mod devices;
+
+use devices::{OnDevice, assert_agree, is_exact};
 use duress_network::device::{Cpu, Device};
 use duress_network::graph::{Builder, Network, Value};
 use duress_network::kernel::InstructionSet;
@@ -140,10 +143,10 @@ fn compare(found: &[f32], differences: &[(usize, f64)], what: &str) {
     assert_close(&found, &wanted, 2e-4, what);
 }
 
-/// Every device that this machine has: a CPU per instruction set, with and without threads.
+/// Every device that this machine has: a CPU per instruction set, with and without threads, and the others.
 fn check_everywhere(case: &Case) {
     for mode in [Mode::Train(TRAINING), Mode::Infer] {
-        let mut first = None;
+        let mut first: Option<Vec<Vec<u32>>> = None;
         for set in InstructionSet::available() {
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
@@ -151,6 +154,25 @@ fn check_everywhere(case: &Case) {
                 let first = first.get_or_insert_with(|| bits.clone());
                 assert!(*first == bits, "{}: {} with {threads} threads gives other bits", case.name, set.name());
             }
+        }
+        devices::others(&mut Checked { case, mode, wanted: first.expect("a processor") });
+    }
+}
+
+/// A case on other devices: held to the definition, and to what the processor made of it.
+struct Checked<'a> {
+    case: &'a Case,
+    mode: Mode,
+    wanted: Vec<Vec<u32>>,
+}
+
+impl OnDevice for Checked<'_> {
+    fn on<D: Device + Clone + 'static>(&mut self, name: &str, device: &D) {
+        let found = check(self.case, device.clone(), self.mode);
+        let floats = |bits: &Vec<u32>| bits.iter().map(|bits| f32::from_bits(*bits)).collect::<Vec<f32>>();
+        for (i, (found, wanted)) in found.iter().zip(&self.wanted).enumerate() {
+            let what = format!("{} ({:?}) on {name}, array {i}", self.case.name, self.mode);
+            assert_agree(&floats(found), &floats(wanted), is_exact(&self.case.network), &what);
         }
     }
 }

@@ -4,6 +4,9 @@
 //! `[row][column][channel]` (see [`crate::kernel`]); buffers may be longer than what an operation touches.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+mod error;
 mod pool;
 
 use std::fmt::Debug;
@@ -17,6 +20,9 @@ pub use crate::kernel::optimise::Adam;
 pub use crate::kernel::pool::{Kind, Pooling};
 pub use crate::kernel::sparse::Pattern;
 pub use cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
+pub use error::DeviceError;
 pub use pool::Buffer;
 
 use crate::activation::Activation;
@@ -69,6 +75,21 @@ pub trait Device: Debug + Sized + Sync {
     type Linear: Debug + Send + Sync;
     /// Weights of a convolution, arranged for it.
     type Kernel: Debug + Send + Sync;
+
+    /// Whether products with few weights gain by leaving out the others.
+    const SPARSE: bool = true;
+
+    /// What went wrong on this thread since it was last asked. Operations themselves say nothing: after a failure the numbers that
+    /// follow from it mean nothing, and whoever hands numbers out asks first.
+    fn failure(&self) -> Option<DeviceError> {
+        None
+    }
+
+    /// How many images should go through a network together, whose values for one image take `bytes_per_image` bytes; `most` is
+    /// what suits a processor's cache.
+    fn together(&self, most: usize, _bytes_per_image: usize) -> usize {
+        most
+    }
 
     /// Room for `len` numbers, which are unspecified.
     fn buffer(&self, len: usize) -> Self::Buffer;

@@ -9,10 +9,11 @@ pub(crate) mod plan;
 pub(crate) mod step;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use thiserror::Error;
 
-use crate::device::{Cpu, Device};
+use crate::device::{Cpu, Device, DeviceError};
 use crate::graph::Network;
 use crate::op::layout::{plain, to_row_major};
 use crate::weights::Weights;
@@ -69,6 +70,9 @@ pub enum ExecutorError {
     /// What is given does not lead to what is wanted.
     #[error("value `{0}` is needed but neither given nor computable from what is given; give it too")]
     NotGiven(String),
+    /// The device gave up.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 /// A network ready to run.
@@ -81,6 +85,18 @@ pub struct Executor<D: Device = Cpu> {
     tf32: BTreeSet<usize>,
     /// Images that go through the network together.
     block: usize,
+    /// Why its weights are not on the device, where they are not.
+    failed: Option<DeviceError>,
+}
+
+/// What a run reads, computes and gives.
+struct Asked<'a> {
+    given: &'a [(usize, &'a [f32])],
+    /// Stages, in order.
+    active: Vec<usize>,
+    /// For each of them the values that nothing reads after it.
+    dead: Vec<Vec<usize>>,
+    wanted: &'a [usize],
 }
 
 /// Bytes of activations that a thread's cache holds.
@@ -106,8 +122,10 @@ impl<D: Device> Executor<D> {
         let plan = Plan::new(&network, options);
         let step = |stage: &Stage| Step::new(&device, weights, stage, options.tf32.contains(&stage.head));
         let steps = plan.stages.iter().map(step).collect();
-        let block = block(&network);
-        Self { network, device, plan, steps, tf32: options.tf32.clone(), block }
+        let values = network.shapes().iter().map(|shape| shape.iter().product::<usize>());
+        let block = device.together(block(&network), size_of::<f32>() * values.sum::<usize>());
+        let failed = device.failure();
+        Self { network, device, plan, steps, tf32: options.tf32.clone(), block, failed }
     }
 
     /// The network.
@@ -133,6 +151,7 @@ impl<D: Device> Executor<D> {
                 *step = Step::new(&self.device, weights, stage, self.tf32.contains(&stage.head));
             }
         }
+        self.failed = self.failed.take().or_else(|| self.device.failure());
     }
 
     /// What it runs on.
@@ -216,6 +235,9 @@ impl<D: Device> Executor<D> {
         images: usize,
         wanted: &[usize],
     ) -> Result<Vec<Vec<f32>>, ExecutorError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone().into());
+        }
         for (value, numbers) in given {
             self.check(*value)?;
             let (len, found) = (images * self.len(*value), numbers.len());
@@ -228,29 +250,48 @@ impl<D: Device> Executor<D> {
         let ends: Vec<usize> = wanted.iter().filter_map(|&value| self.plan.source[value]).collect();
         let active = self.plan.active(&starts, &ends).map_err(|value| ExecutorError::NotGiven(self.name(value)))?;
         let dead = self.plan.dead(&active, &ends);
-        let blocks = device.spread(images, self.block, |device, range| {
-            let mut values: Vec<Option<D::Buffer>> = (0..self.network.shapes().len()).map(|_| None).collect();
-            for (value, numbers) in given {
-                let len = self.len(*value);
-                let some = &numbers[range.start * len..range.end * len];
-                let source = self.plan.source[*value].unwrap_or(*value);
-                values[source] = Some(self.inside(device, *value, range.len(), some));
-            }
-            for (&step, dead) in active.iter().zip(&dead) {
-                let stage = &self.plan.stages[step];
-                let y = self.steps[step].run(device, &self.network, stage, range.len(), &values);
-                values[stage.last] = Some(y);
-                for &value in dead {
-                    values[value] = None;
-                }
-            }
-            wanted.iter().map(|&value| self.outside(device, value, range.len(), &values)).collect::<Vec<_>>()
-        });
+        let asked = Asked { given, active, dead, wanted };
+        let blocks = device.spread(images, self.block, |device, range| self.part(device, &asked, range));
         let mut all: Vec<Vec<f32>> = wanted.iter().map(|&v| Vec::with_capacity(images * self.len(v))).collect();
         for block in blocks {
-            all.iter_mut().zip(block).for_each(|(all, some)| all.extend(some));
+            all.iter_mut().zip(block?).for_each(|(all, some)| all.extend(some));
         }
         Ok(all)
+    }
+
+    /// Some of the images, in smaller parts where the device has no room for all of them at once.
+    fn part(&self, device: &D, asked: &Asked<'_>, range: Range<usize>) -> Result<Vec<Vec<f32>>, DeviceError> {
+        let found = self.part_at_once(device, asked, range.clone());
+        match device.failure() {
+            None => Ok(found),
+            Some(DeviceError::OutOfMemory { .. }) if range.len() > 1 => {
+                let middle = range.start + range.len() / 2;
+                let mut all = self.part(device, asked, range.start..middle)?;
+                let rest = self.part(device, asked, middle..range.end)?;
+                all.iter_mut().zip(rest).for_each(|(all, rest)| all.extend(rest));
+                Ok(all)
+            }
+            Some(error) => Err(error),
+        }
+    }
+
+    fn part_at_once(&self, device: &D, asked: &Asked<'_>, range: Range<usize>) -> Vec<Vec<f32>> {
+        let mut values: Vec<Option<D::Buffer>> = (0..self.network.shapes().len()).map(|_| None).collect();
+        for (value, numbers) in asked.given {
+            let len = self.len(*value);
+            let some = &numbers[range.start * len..range.end * len];
+            let source = self.plan.source[*value].unwrap_or(*value);
+            values[source] = Some(self.inside(device, *value, range.len(), some));
+        }
+        for (&step, dead) in asked.active.iter().zip(&asked.dead) {
+            let stage = &self.plan.stages[step];
+            let y = self.steps[step].run(device, &self.network, stage, range.len(), &values);
+            values[stage.last] = Some(y);
+            for &value in dead {
+                values[value] = None;
+            }
+        }
+        asked.wanted.iter().map(|&value| self.outside(device, value, range.len(), &values)).collect()
     }
 
     pub(crate) fn check(&self, value: usize) -> Result<(), ExecutorError> {

@@ -31,6 +31,26 @@ pub struct Adam {
     pub step: i32,
 }
 
+impl Adam {
+    /// The numbers of its rule, rounded once: what is kept of a weight, each moment's decay and what is left of 1, what
+    /// corrects the two moments, learning rate and epsilon.
+    pub(crate) fn rounded(&self) -> [f32; 9] {
+        let correction = |beta: f64| 1.0 / (1.0 - libm::pow(beta, f64::from(self.step)));
+        [
+            1.0 - self.lr * self.weight_decay,
+            self.beta1,
+            1.0 - self.beta1,
+            self.beta2,
+            1.0 - self.beta2,
+            correction(self.beta1),
+            correction(self.beta2),
+            self.lr,
+            self.eps,
+        ]
+        .map(|value| value as f32)
+    }
+}
+
 /// A step of gradient descent with momentum: `v = momentum v + g`, then `p -= lr v`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
@@ -64,18 +84,8 @@ pub struct RmsProp {
 /// # Panics
 /// If the slices are not equally long.
 pub fn adam(how: How, by: &Adam, gradient: &[f32], [parameters, first, second]: [&mut [f32]; 3]) {
-    let correction = |beta: f64| (1.0 / (1.0 - libm::pow(beta, f64::from(by.step)))) as f32;
-    let rule = AdamRule {
-        keep: (1.0 - by.lr * by.weight_decay) as f32,
-        beta1: by.beta1 as f32,
-        rest1: (1.0 - by.beta1) as f32,
-        beta2: by.beta2 as f32,
-        rest2: (1.0 - by.beta2) as f32,
-        correction1: correction(by.beta1),
-        correction2: correction(by.beta2),
-        lr: by.lr as f32,
-        eps: by.eps as f32,
-    };
+    let [keep, beta1, rest1, beta2, rest2, correction1, correction2, lr, eps] = by.rounded();
+    let rule = AdamRule { keep, beta1, rest1, beta2, rest2, correction1, correction2, lr, eps };
     each(how, rule, gradient, [parameters, first, second]);
 }
 

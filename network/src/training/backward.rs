@@ -42,10 +42,12 @@ impl<D: Device> Trainer<D> {
     /// The gradients of a loss from that of the logits.
     ///
     /// # Errors
-    /// Where `dlogits` is not as long as the logits.
+    /// Where `dlogits` is not as long as the logits, or the device gives up.
     pub fn backward(&self, saved: &Saved<D>, dlogits: &[f32], wanted: Wanted) -> Result<Gradients, TrainingError> {
         check_length("gradient of the logits", saved.logits.len(), dlogits.len())?;
-        Ok(self.device.enter(|| self.downloaded(saved, self.run_backward(saved, dlogits, wanted), wanted)))
+        let run = || self.downloaded(saved, self.run_backward(saved, dlogits, wanted), wanted);
+        let gradients = self.device.enter(run);
+        self.unless_failed(gradients)
     }
 
     fn downloaded(&self, saved: &Saved<D>, mut flow: Flow<D>, wanted: Wanted) -> Gradients {

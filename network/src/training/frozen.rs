@@ -26,12 +26,12 @@ impl<D: Device> Trainer<D> {
     /// Brings parameters to the device, one array for each of [`crate::Network::parameters`], for many passes.
     ///
     /// # Errors
-    /// Where an array is missing or has the wrong length.
+    /// Where an array is missing or has the wrong length, or the device gives up.
     pub fn freeze(&self, parameters: &[&[f32]]) -> Result<Frozen<D>, TrainingError> {
         self.check_parameters(parameters)?;
         let values = self.upload(parameters);
         let arranged = (1..=self.network.nodes().len()).map(|node| self.arranged(node, &values)).collect();
-        Ok(Frozen { values, arranged: Arc::new(arranged) })
+        self.unless_failed(Frozen { values, arranged: Arc::new(arranged) })
     }
 
     fn arranged(&self, node: usize, values: &[D::Buffer]) -> Option<Arranged<D>> {
@@ -51,11 +51,13 @@ impl<D: Device> Trainer<D> {
     /// [`Trainer::forward`] as for attacks and evaluation; the same bits.
     ///
     /// # Errors
-    /// Where `x` has the wrong length.
+    /// Where `x` has the wrong length, or the device gives up.
     pub fn forward_frozen(&self, frozen: &Frozen<D>, x: &[f32], images: usize) -> Result<Saved<D>, TrainingError> {
         self.check_input(x, images)?;
         let arranged = Some(Arc::clone(&frozen.arranged));
-        Ok(self.device.enter(|| self.run((Arc::clone(&frozen.values), arranged), x, images, Mode::Infer)))
+        let values = Arc::clone(&frozen.values);
+        let saved = self.device.enter(|| self.run((values, arranged), x, images, Mode::Infer));
+        self.unless_failed(saved)
     }
 }
 

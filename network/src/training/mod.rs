@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::device::{Cpu, Device, Fused, Statistics};
+use crate::device::{Cpu, Device, DeviceError, Fused, Statistics};
 use crate::graph::Network;
 use crate::kernel::sparse::Pattern;
 use crate::op::arithmetic::{Context, Forward, ForwardFused, Kept, Randomness};
@@ -48,6 +48,9 @@ pub enum TrainingError {
         /// How many there are.
         found: usize,
     },
+    /// The device gave up.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 /// How a network behaves.
@@ -128,7 +131,7 @@ impl<D: Device> Trainer<D> {
     /// [`Network::parameters`]; of those with a [`Trainer::pattern`] with the kept numbers.
     ///
     /// # Errors
-    /// Where an array is missing or has the wrong length.
+    /// Where an array is missing or has the wrong length, or the device gives up.
     pub fn forward(
         &self,
         parameters: &[&[f32]],
@@ -138,7 +141,8 @@ impl<D: Device> Trainer<D> {
     ) -> Result<Saved<D>, TrainingError> {
         self.check_parameters(parameters)?;
         self.check_input(x, images)?;
-        Ok(self.device.enter(|| self.run((self.upload(parameters), None), x, images, mode)))
+        let saved = self.device.enter(|| self.run((self.upload(parameters), None), x, images, mode));
+        self.unless_failed(saved)
     }
 
     /// The parameters in the device's memory.
@@ -185,6 +189,11 @@ impl<D: Device> Trainer<D> {
         }
         let mut each = wanted.iter().zip(parameters).enumerate();
         each.try_for_each(|(index, (p, found))| check_length(&p.name, self.given(index), found.len()))
+    }
+
+    /// What was computed, unless the device gave up on the way.
+    fn unless_failed<T>(&self, found: T) -> Result<T, TrainingError> {
+        self.device.failure().map_or(Ok(found), |error| Err(error.into()))
     }
 
     fn check_input(&self, x: &[f32], images: usize) -> Result<(), TrainingError> {

@@ -19,21 +19,25 @@ impl<D: Device> Trainer<D> {
     /// Brings parameters to the device, one array for each of [`crate::Network::parameters`]; moments are zero.
     ///
     /// # Errors
-    /// Where an array is missing or has the wrong length.
+    /// Where an array is missing or has the wrong length, or the device gives up.
     pub fn bring(&self, parameters: &[&[f32]]) -> Result<Resident<D>, TrainingError> {
         self.check_parameters(parameters)?;
         let moments = parameters.iter().enumerate();
         let moments = moments.map(|(p, values)| {
             self.is_trained(p).then(|| [self.device.zeros(values.len()), self.device.zeros(values.len())])
         });
-        Ok(Resident { moments: moments.collect(), values: self.upload(parameters) })
+        let resident = Resident { moments: moments.collect(), values: self.upload(parameters) };
+        self.unless_failed(resident)
     }
 
     /// Copies the parameters back.
-    #[must_use]
-    pub fn take_back(&self, resident: &Resident<D>) -> Vec<Vec<f32>> {
+    ///
+    /// # Errors
+    /// Where the device gives up.
+    pub fn take_back(&self, resident: &Resident<D>) -> Result<Vec<Vec<f32>>, TrainingError> {
         let parameters = resident.values.iter().enumerate();
-        parameters.map(|(index, values)| self.device.download(values, self.given(index))).collect()
+        let back = parameters.map(|(index, values)| self.device.download(values, self.given(index))).collect();
+        self.unless_failed(back)
     }
 
     /// A step of Adam on `images` images of `x` (row-major). `loss` is given the logits, row-major, and gives the gradient
@@ -41,7 +45,8 @@ impl<D: Device> Trainer<D> {
     /// [`crate::kernel::optimise::adam`].
     ///
     /// # Errors
-    /// Where `x` or the gradient has the wrong length.
+    /// Where `x` or the gradient has the wrong length, or the device gives up; the parameters are then as they were, unless it broke
+    /// while they were moved.
     pub fn step(
         &self,
         resident: &mut Resident<D>,
@@ -57,8 +62,9 @@ impl<D: Device> Trainer<D> {
             let gradients = self.parameter_gradients(&saved, &dlogits);
             let running = saved.running;
             drop(saved.parameters);
+            self.unless_failed(())?;
             self.update(resident, by, &gradients, &running);
-            Ok(())
+            self.unless_failed(())
         })
     }
 
@@ -153,12 +159,12 @@ mod tests {
                     wanted[*p].clone_from(moved);
                 }
             }
-            assert_eq!(trainer.take_back(&resident), wanted, "{name}");
+            assert_eq!(trainer.take_back(&resident).unwrap(), wanted, "{name}");
             let short = trainer.step(&mut resident, &adam_of(4), (&x[1..], 5, random(4)), loss);
             assert!(matches!(short, Err(TrainingError::Length { .. })));
             let no_gradient = trainer.step(&mut resident, &adam_of(4), (&x, 5, random(4)), |_| Vec::new());
             assert!(matches!(no_gradient, Err(TrainingError::Length { .. })));
-            assert_eq!(trainer.take_back(&resident), wanted, "a step that fails changes nothing");
+            assert_eq!(trainer.take_back(&resident).unwrap(), wanted, "a step that fails changes nothing");
         }
     }
 }

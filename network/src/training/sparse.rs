@@ -38,6 +38,7 @@ impl<D: Device> Trainer<D> {
             let (Op::Linear(_), Some(keep)) = (&operation.op, keep.get(weight).copied().flatten()) else { continue };
             let few = keep.iter().filter(|keep| **keep).count() as f64 <= DENSEST * keep.len() as f64;
             if let &[outputs, inputs] = network.parameters()[weight].shape.as_slice()
+                && D::SPARSE
                 && few
                 && keep.len() >= LEAST
             {
