@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::fault::{ActivationFault, Fault, Range, Run};
 use super::outcome::Tally;
 use super::{Campaign, total};
-use crate::device::{Buffer, Cpu, Device};
+use crate::device::Device;
 use crate::executor::step::Step;
 use crate::op::arithmetic::places;
 
-impl Campaign<'_> {
+impl<D: Device> Campaign<'_, D> {
     /// Runs every example of every run through the whole network.
     pub(super) fn full(&self, runs: &[Run<'_>]) -> Vec<Tally> {
         runs.iter().map(|run| self.full_run(run)).collect()
@@ -34,7 +34,7 @@ impl Campaign<'_> {
     }
 
     /// The stages that read a faulty number, arranged with it.
-    pub(super) fn faulty_steps(&self, numbers: &[super::Stored]) -> BTreeMap<usize, Step<Cpu>> {
+    pub(super) fn faulty_steps(&self, numbers: &[super::Stored]) -> BTreeMap<usize, Step<D>> {
         let network = self.weights.network();
         let mut weights = self.weights.clone();
         for stored in numbers {
@@ -48,23 +48,19 @@ impl Campaign<'_> {
             .collect()
     }
 
-    fn infer(
+    /// What the whole network gives for some examples.
+    pub(super) fn infer(
         &self,
-        device: &Cpu,
+        device: &D,
         images: &[u32],
-        faulty: &BTreeMap<usize, Step<Cpu>>,
+        faulty: &BTreeMap<usize, Step<D>>,
         wrong: Option<&ActivationFault>,
     ) -> Vec<f32> {
         let (network, plan) = (self.weights.network(), self.executor.plan());
-        let mut values: Vec<Option<Buffer>> = network.shapes().iter().map(|_| None).collect();
-        let corrupted = |value: usize, mut numbers: Buffer| {
-            if let Some(fault) = wrong.filter(|fault| fault.node == value) {
-                let len = self.executor.len(value);
-                numbers[..images.len() * len]
-                    .chunks_exact_mut(len)
-                    .for_each(|x| fault.apply(&network.shapes()[value], x));
-            }
-            Some(numbers)
+        let mut values: Vec<Option<D::Buffer>> = network.shapes().iter().map(|_| None).collect();
+        let corrupted = |value: usize, numbers: D::Buffer| match wrong.filter(|fault| fault.node == value) {
+            Some(fault) => Some(self.corrupted(device, fault, images.len(), &numbers)),
+            None => Some(numbers),
         };
         values[0] = corrupted(0, self.input(device, images));
         for (index, (stage, step)) in plan.stages.iter().zip(self.executor.steps()).enumerate() {
@@ -72,6 +68,21 @@ impl Campaign<'_> {
             values[stage.last] = corrupted(stage.last, step.run(device, network, stage, images.len(), &values));
         }
         self.executor.outside(device, network.nodes().len(), images.len(), &values)
+    }
+
+    /// The numbers of the fault's node for `images` examples, made faulty.
+    pub(super) fn corrupted(
+        &self,
+        device: &D,
+        fault: &ActivationFault,
+        images: usize,
+        numbers: &D::Buffer,
+    ) -> D::Buffer {
+        let len = self.executor.len(fault.node);
+        let shape = &self.weights.network().shapes()[fault.node];
+        let mut numbers = device.download(numbers, images * len);
+        numbers.chunks_exact_mut(len.max(1)).for_each(|x| fault.apply(shape, x));
+        device.upload(&numbers)
     }
 }
 

@@ -14,6 +14,7 @@ mod gradient;
 mod keep;
 mod outcome;
 mod screen;
+mod suffix;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -110,12 +111,12 @@ pub struct Examples<'a> {
 
 /// A network, examples, and what it gives for them without a fault.
 #[derive(Debug)]
-pub struct Campaign<'a> {
+pub struct Campaign<'a, D: Device = Cpu> {
     weights: &'a Weights,
     examples: Examples<'a>,
     count: usize,
     options: Options,
-    executor: Executor<Cpu>,
+    executor: Executor<D>,
     logits: Vec<f32>,
     predicted: Vec<usize>,
     confidence: Vec<f64>,
@@ -128,11 +129,54 @@ pub struct Campaign<'a> {
 }
 
 impl<'a> Campaign<'a> {
-    /// Runs all examples through the network once.
+    /// [`Campaign::on`] the processor.
     ///
     /// # Errors
     /// Where examples do not fit the network, or outputs are not finite even without a fault.
     pub fn new(weights: &'a Weights, examples: Examples<'a>, options: Options) -> Result<Self, CampaignError> {
+        Self::on(Cpu::new(), weights, examples, options)
+    }
+
+    /// What each run does, in their order. Work is shared out over the current rayon pool; outcomes depend neither on it nor
+    /// on how a list of runs is cut into calls.
+    ///
+    /// # Errors
+    /// Where a fault or an example does not exist.
+    pub fn evaluate(&self, runs: &[Run<'_>]) -> Result<Vec<Outcome>, CampaignError> {
+        runs.iter().try_for_each(|run| self.check(run))?;
+        let tallies = match self.options.method {
+            Method::Full => self.full(runs),
+            Method::Exact => self.exact(runs),
+            Method::Screened(how) => self.screened(runs, &how),
+        };
+        Ok(tallies.iter().map(|tally| tally.outcome(self.examples.labels.is_some())).collect())
+    }
+
+    /// The weights of stage `index` for [`conv::add_winograd`], where it is a convolution that they suit.
+    fn winograd(&self, index: usize) -> Option<&conv::PackedWinograd> {
+        let (stage, step) = (&self.executor.plan().stages[index], &self.executor.steps()[index]);
+        let packed = || match &step.work {
+            Work::Convolution(geometry, _) => {
+                let weights = step.multiplied(self.weights, stage);
+                conv::PackedWinograd::new(self.executor.device().instruction_set(), geometry, &weights)
+            }
+            _ => None,
+        };
+        self.winograd[index].get_or_init(packed).as_ref()
+    }
+}
+
+impl<'a, D: Device> Campaign<'a, D> {
+    /// Runs all examples through the network once.
+    ///
+    /// # Errors
+    /// Where examples do not fit the network, outputs are not finite even without a fault, or the device gives up.
+    pub fn on(
+        device: D,
+        weights: &'a Weights,
+        examples: Examples<'a>,
+        options: Options,
+    ) -> Result<Self, CampaignError> {
         if let Method::Screened(how) = options.method {
             how.check()?;
         }
@@ -145,7 +189,7 @@ impl<'a> Campaign<'a> {
             return Err(CampaignError::Labels { examples: count, labels: labels.len() });
         }
         let Options { exposed, tf32, .. } = options.clone();
-        let executor = Executor::new(weights, &executor::Options { faithful: false, exposed, tf32 });
+        let executor = Executor::on(device, weights, &executor::Options { faithful: false, exposed, tf32 });
         let logits = executor.run(examples.x, count)?;
         let classes = weights.network().output_len();
         if let Some(at) = logits.iter().position(|v| !v.is_finite()) {
@@ -196,21 +240,6 @@ impl<'a> Campaign<'a> {
         self.examples.labels.map(|labels| right(labels) as u32)
     }
 
-    /// What each run does, in their order. Work is shared out over the current rayon pool; outcomes depend neither on it nor
-    /// on how a list of runs is cut into calls.
-    ///
-    /// # Errors
-    /// Where a fault or an example does not exist.
-    pub fn evaluate(&self, runs: &[Run<'_>]) -> Result<Vec<Outcome>, CampaignError> {
-        runs.iter().try_for_each(|run| self.check(run))?;
-        let tallies = match self.options.method {
-            Method::Full => self.full(runs),
-            Method::Exact => self.exact(runs),
-            Method::Screened(how) => self.screened(runs, &how),
-        };
-        Ok(tallies.iter().map(|tally| tally.outcome(self.examples.labels.is_some())).collect())
-    }
-
     /// Whether everything that a run names exists.
     fn check(&self, run: &Run<'_>) -> Result<(), CampaignError> {
         let network = self.weights.network();
@@ -250,19 +279,6 @@ impl<'a> Campaign<'a> {
         }
     }
 
-    /// The weights of stage `index` for [`conv::add_winograd`], where it is a convolution that they suit.
-    fn winograd(&self, index: usize) -> Option<&conv::PackedWinograd> {
-        let (stage, step) = (&self.executor.plan().stages[index], &self.executor.steps()[index]);
-        let packed = || match &step.work {
-            Work::Convolution(geometry, _) => {
-                let weights = step.multiplied(self.weights, stage);
-                conv::PackedWinograd::new(self.executor.device().instruction_set(), geometry, &weights)
-            }
-            _ => None,
-        };
-        self.winograd[index].get_or_init(packed).as_ref()
-    }
-
     /// Where the outputs are.
     fn output(&self) -> usize {
         let plan = self.executor.plan();
@@ -275,7 +291,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Examples `images` as they are inside.
-    fn input(&self, device: &Cpu, images: &[u32]) -> <Cpu as Device>::Buffer {
+    fn input(&self, device: &D, images: &[u32]) -> D::Buffer {
         let len = self.weights.network().input_len();
         let rows: Vec<f32> =
             images.iter().flat_map(|&image| &self.examples.x[image as usize * len..][..len]).copied().collect();
@@ -284,7 +300,7 @@ impl<'a> Campaign<'a> {
 }
 
 /// For each value the last stage that reads it.
-fn last_readers(executor: &Executor<Cpu>) -> Vec<usize> {
+fn last_readers<D: Device>(executor: &Executor<D>) -> Vec<usize> {
     let plan = executor.plan();
     let mut last = vec![0; plan.source.len()];
     for (index, stage) in plan.stages.iter().enumerate() {

@@ -7,7 +7,8 @@ use thiserror::Error;
 pub enum DeviceError {
     /// There is no room for a buffer, however small the parts that work was cut into.
     #[error(
-        "the GPU has no room for another {wanted} bytes ({free} of {total} are free); stop what else uses it, or compute on the CPU"
+        "the GPU has no room for another {wanted} bytes ({free} of {total} are free); use a smaller batch, stop what else uses it, or \
+         compute on the CPU"
     )]
     OutOfMemory {
         /// Bytes that were asked for.

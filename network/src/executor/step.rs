@@ -146,6 +146,21 @@ impl<D: Device> Step<D> {
         values: &[Option<D::Buffer>],
     ) -> D::Buffer {
         let value = |v: usize| values[v].as_ref().expect("steps come in the order of what they read");
+        self.run_on(device, network, stage, images, value)
+    }
+
+    /// [`Step::run`] with values that are where `value` says.
+    pub(crate) fn run_on<'v>(
+        &self,
+        device: &D,
+        network: &Network,
+        stage: &Stage,
+        images: usize,
+        value: impl Fn(usize) -> &'v D::Buffer,
+    ) -> D::Buffer
+    where
+        D: 'v,
+    {
         let node = &network.nodes()[stage.head - 1];
         let output = &network.shapes()[stage.head];
         let len = images * output.iter().product::<usize>();
@@ -153,7 +168,7 @@ impl<D: Device> Step<D> {
         let x = value(stage.inputs[0]);
         let rounded = self.rounded(device, images * network.shapes()[stage.inputs[0]].iter().product::<usize>(), x);
         let x = rounded.as_ref().unwrap_or(x);
-        let fused = Fused { bias: self.bias.as_ref(), residual: stage.residual.map(value), clip: stage.clip };
+        let fused = Fused { bias: self.bias.as_ref(), residual: stage.residual.map(&value), clip: stage.clip };
         let mut y = device.buffer(len);
         match &self.work {
             Work::Linear(weight) => device.linear(images * places, weight, x, fused, &mut y),

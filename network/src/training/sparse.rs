@@ -208,7 +208,7 @@ mod tests {
                 let random = Randomness { seed: 1, step: 0, first: 0 };
                 let loss = |logits: &[f32]| logits.iter().map(|z| z - 0.5).collect();
                 trainer.step(&mut resident, &by, (&x, 5, random), loss).unwrap();
-                trainer.take_back(&resident)
+                trainer.take_back(&resident).unwrap()
             };
             assert_eq!(steps(&sparse, few(&whole)), few(&steps(&dense, whole.clone())));
         }

@@ -1,7 +1,6 @@
 //! The devices besides the processor that tests run on: the GPU's kernels on this machine's processor, and a GPU where there is one.
 
 #![expect(clippy::print_stdout, reason = "a skip is told")]
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use duress_network::device::Device;
 use duress_network::{Activation, Network, Op};
@@ -59,6 +58,7 @@ pub(crate) fn is_exact(network: &Network) -> bool {
 }
 
 /// Holds what a device found to what the processor did.
+#[expect(clippy::float_cmp, reason = "equal means equal, but for the sign of a zero")]
 pub(crate) fn assert_agree(found: &[f32], wanted: &[f32], exact: bool, what: &str) {
     assert_eq!(found.len(), wanted.len(), "{what}");
     let finite = wanted.iter().filter(|v| v.is_finite());

@@ -137,7 +137,10 @@ impl Driver for Host {
 
     unsafe fn free(&self, address: u64) {
         let memory = self.lock().remove(&address);
-        assert!(memory.is_some_and(|memory| untouched(&memory)), "memory is given back once, with its margins as they were");
+        assert!(
+            memory.is_some_and(|memory| untouched(&memory)),
+            "memory is given back once, with its margins as they were"
+        );
     }
 
     unsafe fn write(&self, from: &[f32], to: u64) -> Result<(), DeviceError> {

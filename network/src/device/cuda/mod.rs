@@ -12,8 +12,6 @@ mod kernels;
 mod memory;
 mod nvidia;
 mod operations;
-#[cfg(all(test, feature = "cuda-on-host"))]
-mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -84,21 +84,25 @@ pub struct Survey {
 /// Looks for driver, compiler and GPUs; nothing is started on any of them.
 #[must_use]
 pub fn survey() -> Survey {
-    Survey { driver: driver_version(), compiler: compiler_version().map(|[a, b]| format!("{a}.{b}")), devices: devices() }
+    Survey {
+        driver: driver_version(),
+        compiler: compiler_version().map(|[a, b]| format!("{a}.{b}")),
+        devices: devices(),
+    }
 }
 
 /// What the driver says of a failure.
-fn says(error: &cuda::DriverError) -> String {
+fn says(error: cuda::DriverError) -> String {
     let text = error.error_string().ok().map(|text| text.to_string_lossy().into_owned());
     text.unwrap_or_else(|| format!("error {}", error.0 as u32))
 }
 
 fn failed(doing: &'static str) -> impl Fn(cuda::DriverError) -> Missing {
-    move |error| Missing::Failed { doing, cause: says(&error) }
+    move |error| Missing::Failed { doing, cause: says(error) }
 }
 
 fn broken(doing: &'static str) -> impl Fn(cuda::DriverError) -> DeviceError {
-    move |error| DeviceError::Failed { doing, cause: says(&error) }
+    move |error| DeviceError::Failed { doing, cause: says(error) }
 }
 
 /// Starts the driver, once.
@@ -107,14 +111,16 @@ fn start() -> Result<(), Missing> {
     if !unsafe { driver_sys::is_culib_present() } {
         return Err(Missing::Driver);
     }
-    cuda::init().map_err(|error| Missing::Start(says(&error)))
+    cuda::init().map_err(|error| Missing::Start(says(error)))
 }
 
 fn driver_version() -> Result<String, Missing> {
     start()?;
     let mut version: c_int = 0;
     // SAFETY: the driver writes one number.
-    unsafe { driver_sys::cuDriverGetVersion(&raw mut version) }.result().map_err(failed("ask for the driver's version"))?;
+    unsafe { driver_sys::cuDriverGetVersion(&raw mut version) }
+        .result()
+        .map_err(failed("ask for the driver's version"))?;
     Ok(format!("{}.{}", version / 1000, version % 1000 / 10))
 }
 
@@ -307,7 +313,10 @@ fn keep(path: &Path, image: &[u8]) -> std::io::Result<()> {
 
 /// The architectures that NVRTC compiles for, such as 90.
 fn architectures() -> Result<Vec<c_int>, Missing> {
-    let fail = |error: nvrtc::NvrtcError| Missing::Failed { doing: "ask NVRTC what it compiles for", cause: error.to_string() };
+    let fail = |error: nvrtc::NvrtcError| Missing::Failed {
+        doing: "ask NVRTC what it compiles for",
+        cause: error.to_string(),
+    };
     let mut count: c_int = 0;
     // SAFETY: NVRTC was found; it writes one number.
     unsafe { nvrtc_sys::nvrtcGetNumSupportedArchs(&raw mut count) }.result().map_err(fail)?;
@@ -322,7 +331,8 @@ fn compile(source: &str, architecture: &str, machine: bool) -> Result<Vec<u8>, M
     let fail = |error: nvrtc::NvrtcError| Missing::Compile(error.to_string());
     let text = CString::new(source).expect("sources have no zero byte");
     let program = nvrtc::create_program(&text, Some(c"duress.cu")).map_err(fail)?;
-    let options: Vec<String> = OPTIONS.iter().map(|&option| option.to_owned()).chain([format!("--gpu-architecture={architecture}")]).collect();
+    let options: Vec<String> =
+        OPTIONS.iter().map(|&option| option.to_owned()).chain([format!("--gpu-architecture={architecture}")]).collect();
     // SAFETY: the program was just made, and is destroyed only below.
     let compiled = unsafe {
         match nvrtc::compile_program(program, &options) {
@@ -378,19 +388,17 @@ mod tests {
 
     #[test]
     fn kernels_compile_where_nvrtc_is_installed() {
-        match compiler_version() {
-            Err(missing) => println!("skipped: {missing}"),
-            Ok(_) => {
-                let folder = tempfile::tempdir().unwrap();
-                let first = image([8, 0], Some(folder.path())).unwrap();
-                assert!(first.starts_with(b"\x7fELF"), "machine code for an architecture that NVRTC knows");
-                assert_eq!(image([8, 0], Some(folder.path())), Ok(first));
-                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-                // Newer than all: what the driver translates.
-                let text = image([99, 0], None).unwrap();
-                assert!(String::from_utf8_lossy(&text).contains(".visible .entry duress_product("));
-                assert!(matches!(image([1, 0], None), Err(Missing::Architecture(_))));
-            }
+        if let Err(missing) = compiler_version() {
+            return println!("skipped: {missing}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let first = image([8, 0], Some(folder.path())).unwrap();
+        assert!(first.starts_with(b"\x7fELF"), "machine code for an architecture that NVRTC knows");
+        assert_eq!(image([8, 0], Some(folder.path())), Ok(first));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // Newer than all: what the driver translates.
+        let text = image([99, 0], None).unwrap();
+        assert!(String::from_utf8_lossy(&text).contains(".visible .entry duress_product("));
+        assert!(matches!(image([1, 0], None), Err(Missing::Architecture(_))));
     }
 }

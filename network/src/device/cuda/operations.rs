@@ -161,7 +161,8 @@ impl Cuda {
         if rows * columns * batch == 0 {
             return;
         }
-        let last = |by: fn(&(usize, usize, usize, usize)) -> usize| how.batch.iter().map(|l| (l.0 - 1) * by(l)).sum::<usize>();
+        let last =
+            |by: fn(&(usize, usize, usize, usize)) -> usize| how.batch.iter().map(|l| (l.0 - 1) * by(l)).sum::<usize>();
         let reaches = [
             last(|l| l.1) + reach(how.a.offset, [rows, depth], [how.a.row_step, how.a.column_step]),
             last(|l| l.2) + reach(how.b.offset, [depth, columns], [how.b.row_step, how.b.column_step]),
@@ -256,6 +257,7 @@ impl Device for Cuda {
 
     /// As many as fill half of the memory that is free.
     fn together(&self, _: usize, bytes_per_image: usize) -> usize {
+        self.release();
         let memory = self.memory();
         memory.map_or(1, |memory| (memory.free / 2 / bytes_per_image.max(1)).clamp(1, MOST))
     }
@@ -300,7 +302,8 @@ impl Device for Cuda {
         if how.is_empty() {
             return;
         }
-        let farthest = |by: fn(&(usize, usize, usize)) -> usize| how.loops.iter().map(|l| (l.0 - 1) * by(l)).sum::<usize>();
+        let farthest =
+            |by: fn(&(usize, usize, usize)) -> usize| how.loops.iter().map(|l| (l.0 - 1) * by(l)).sum::<usize>();
         let ends = [how.offset[0] + farthest(|l| l.1), how.offset[1] + farthest(|l| l.2)];
         assert!(ends[0] < read && ends[1] < write, "no stride leads out of an image");
         let loops = how.loops.map(|(n, read, write)| [n, read, write].map(Argument::from)).concat();
@@ -367,7 +370,8 @@ impl Device for Cuda {
         use crate::device::Place;
         let (outputs, inputs) = pattern.size();
         let weight = self.whole(pattern, weight);
-        let how = Product::one([inputs, outputs, rows], Place::transposed(inputs), Place::rows(rows), Place::rows(rows));
+        let how =
+            Product::one([inputs, outputs, rows], Place::transposed(inputs), Place::rows(rows), Place::rows(rows));
         self.product(&Product { accumulate, ..how }, &weight, dy, dx);
     }
 
@@ -429,10 +433,8 @@ impl Device for Cuda {
             packed = self.packed(Of::PackBackward, conv, weight);
             &packed
         };
-        let around = all([
-            &[at(dy, output), at(weight, conv.weight_len()), accumulate.into(), at(dx, input)],
-            &sizes(conv),
-        ]);
+        let around =
+            all([&[at(dy, output), at(weight, conv.weight_len()), accumulate.into(), at(dx, input)], &sizes(conv)]);
         if conv.is_depthwise() {
             return self.each(Of::DepthwiseBackwardInput, input, &around);
         }
@@ -483,7 +485,15 @@ impl Device for Cuda {
         self.each(Of::Activation, len, &all([&function(f), &[at(y, len), at(y, len)]]));
     }
 
-    fn activation_backward(&self, f: Activation, len: usize, x: &Buffer, dy: &Buffer, accumulate: bool, dx: &mut Buffer) {
+    fn activation_backward(
+        &self,
+        f: Activation,
+        len: usize,
+        x: &Buffer,
+        dy: &Buffer,
+        accumulate: bool,
+        dx: &mut Buffer,
+    ) {
         let ends = [at(x, len), at(dy, len), accumulate.into(), at(dx, len)];
         self.each(Of::ActivationBackward, len, &all([&function(f), &ends]));
     }

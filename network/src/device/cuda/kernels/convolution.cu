@@ -112,13 +112,14 @@ KERNEL(convolution)(i64 images, const float* x, const float* weight, const float
                     float high, float* y, SIZES) {
     SIZES_HERE;
     i64 rows = images * s.out_height * s.out_width;
+    __shared__ float room[ROOM];
 #define TILE(R, C, T, W)                                                                                                     \
     BLOCKS(R, C, rows, s.results)                                                                                              \
     i64 first = rest * s.results;                                                                                              \
     Pixels pixels = {s, x + rest * s.inputs};                                                                                  \
     Strided<false> weights = {weight + rest * s.taps * s.inputs * s.results, 1, s.results};                                    \
     Finish out = {bias ? bias + first : 0, residual ? residual + first : 0, low, high, false, false, y + first, s.outputs};    \
-    tile<R, C, T, W>(pixels, weights, out, m0, n0, rows, s.results, s.taps * s.inputs);
+    tile<R, C, T, W>(room, pixels, weights, out, m0, n0, rows, s.results, s.taps * s.inputs);
     BY_WIDTH(s.results, TILE)
 #undef TILE
 }
@@ -126,12 +127,13 @@ KERNEL(convolution)(i64 images, const float* x, const float* weight, const float
 KERNEL(convolution_backward_input)(i64 images, const float* dy, const float* weight, i64 accumulate, float* dx, SIZES) {
     SIZES_HERE;
     i64 rows = images * s.height * s.width;
+    __shared__ float room[ROOM];
 #define TILE(R, C, T, W)                                                                                                     \
     BLOCKS(R, C, rows, s.inputs)                                                                                               \
     Reaching reaching = {s, dy + rest * s.results};                                                                            \
     Strided<false> weights = {weight + rest * s.taps * s.inputs * s.results, 1, s.inputs};                                     \
     Finish out = {0, 0, -INFINITE, INFINITE, accumulate != 0, false, dx + rest * s.inputs, s.channels};                        \
-    tile<R, C, T, W>(reaching, weights, out, m0, n0, rows, s.inputs, s.taps * s.results);
+    tile<R, C, T, W>(room, reaching, weights, out, m0, n0, rows, s.inputs, s.taps * s.results);
     BY_WIDTH(s.inputs, TILE)
 #undef TILE
 }
@@ -140,6 +142,7 @@ KERNEL(convolution_backward_input)(i64 images, const float* dy, const float* wei
 KERNEL(convolution_backward_weight)(i64 images, i64 chunk, i64 groups, const float* x, const float* dy, float* partial, SIZES) {
     SIZES_HERE;
     i64 places = s.out_height * s.out_width, rows = s.taps * s.inputs;
+    __shared__ float room[ROOM];
 #define TILE(R, C, T, W)                                                                                                     \
     BLOCKS(R, C, rows, s.results)                                                                                              \
     i64 g = rest % groups, first = rest / groups * chunk;                                                                      \
@@ -147,7 +150,7 @@ KERNEL(convolution_backward_weight)(i64 images, i64 chunk, i64 groups, const flo
     Under under = {{s, x + first * s.height * s.width * s.channels + g * s.inputs}};                                           \
     Strided<false> gradient = {dy + first * places * s.outputs + g * s.results, 1, s.outputs};                                 \
     Finish out = {0, 0, -INFINITE, INFINITE, false, false, partial + rest * rows * s.results, s.results};                      \
-    tile<R, C, T, W>(under, gradient, out, m0, n0, rows, s.results, some * places);
+    tile<R, C, T, W>(room, under, gradient, out, m0, n0, rows, s.results, some * places);
     BY_WIDTH(s.results, TILE)
 #undef TILE
 }

@@ -6,6 +6,9 @@
 // read neighbours.
 
 #define DEPTH 16
+// Numbers in shared memory that the largest tile takes. A kernel has them once, whichever of its tiles it runs: what each tile declared
+// itself would be added up.
+#define ROOM (DEPTH * (128 + 4 + 32 + 4))
 
 // A matrix at regular distances.
 template <bool INNER> struct Strided {
@@ -79,10 +82,11 @@ struct Finish {
 
 // The tile of `ROWS x COLUMNS` sums at row `m0` and column `n0` of `rows x columns`; each thread has `TALL x WIDE` of them.
 template <int ROWS, int COLUMNS, int TALL, int WIDE, class A, class B>
-__device__ void tile(const A& a, const B& b, const Finish& out, i64 m0, i64 n0, i64 rows, i64 columns, i64 depth) {
+__device__ void tile(float* room, const A& a, const B& b, const Finish& out, i64 m0, i64 n0, i64 rows, i64 columns, i64 depth) {
     static_assert((ROWS / TALL) * (COLUMNS / WIDE) == THREADS, "every thread has its sums");
-    __shared__ float left[DEPTH][ROWS + 4];
-    __shared__ float right[DEPTH][COLUMNS + 4];
+    static_assert(DEPTH * (ROWS + 4 + COLUMNS + 4) <= ROOM, "the tile has room");
+    float(*left)[ROWS + 4] = (float(*)[ROWS + 4])room;
+    float(*right)[COLUMNS + 4] = (float(*)[COLUMNS + 4])(room + DEPTH * (ROWS + 4));
     int row = threadIdx.x / (COLUMNS / WIDE) * TALL, column = threadIdx.x % (COLUMNS / WIDE) * WIDE;
     Loader<ROWS, A> load_left(a, m0, rows);
     Loader<COLUMNS, B> load_right(b, n0, columns);
