@@ -5,6 +5,7 @@
 
 pub mod commands;
 pub mod data;
+pub mod device;
 pub mod exit;
 pub mod host;
 pub mod nn;

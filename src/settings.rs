@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ColorChoice;
 
+use crate::device::{CPU, Choice};
+
 /// The options of every command, as given on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -24,6 +26,8 @@ pub struct Overrides {
     pub data: Vec<PathBuf>,
     /// `--color`.
     pub color: ColorChoice,
+    /// `--device`; the CPU where nothing is said.
+    pub device: Option<Choice>,
 }
 
 /// Everything that a command may know of where it runs.
@@ -33,6 +37,10 @@ pub struct Settings {
     pub cache: PathBuf,
     /// Folders that hold data sets, in the order they are searched; the first is where `data fetch` puts them.
     pub data: Vec<PathBuf>,
+    /// The device to compute on, and whose results are looked at.
+    pub device: Choice,
+    /// Where kernels are kept that were compiled for this machine's GPUs.
+    pub kernels: PathBuf,
     /// What standard output can show.
     pub stdout: Stream,
     /// What standard error can show.
@@ -59,6 +67,8 @@ impl Settings {
         Self {
             cache: cache_folder(overrides.cache, &variable),
             data: data_folders(overrides.data, &variable),
+            device: overrides.device.unwrap_or_else(|| Choice::Named(CPU.to_owned())),
+            kernels: kernels_folder(&variable),
             stdout: stream(std::io::stdout().is_terminal()),
             stderr: stream(std::io::stderr().is_terminal()),
             host_name: variable("HOSTNAME")
@@ -97,6 +107,15 @@ fn data_folders(given: Vec<PathBuf>, get: Variables<'_>) -> Vec<PathBuf> {
         .or_else(|| get("LOCALAPPDATA").map(|folder| Path::new(&folder).join("duress").join("data")))
         .or_else(|| get("HOME").map(|home| Path::new(&home).join(".local").join("share").join("duress")));
     vec![platform.unwrap_or_else(|| PathBuf::from("data"))]
+}
+
+/// Beside the cache's usual place and not in it: caches are shared, and what is in them is never executed.
+fn kernels_folder(get: Variables<'_>) -> PathBuf {
+    absolute(get("XDG_CACHE_HOME"))
+        .or_else(|| get("HOME").map(|home| Path::new(&home).join(".cache")))
+        .map(|folder| folder.join("duress-kernels"))
+        .or_else(|| get("LOCALAPPDATA").map(|folder| Path::new(&folder).join("duress").join("kernels")))
+        .unwrap_or_else(|| PathBuf::from(".duress-kernels"))
 }
 
 /// The XDG base directory specification has relative values ignored.

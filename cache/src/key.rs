@@ -6,7 +6,7 @@
 //! | resolved configuration, defaults filled in, with its seed | x | | |
 //! | logical digest of each input table, with the axis values under which it was collected | x | | |
 //! | digest of each source file's bytes | x | | |
-//! | device class, only where the kind's tolerance is not exact | x | | |
+//! | device class, only where the kind's tolerance is not exact and it is not the CPU | x | | |
 //! | host, start, duration, program version, cpu features, device name | | x | |
 //! | stage names, spec path, comments, key order, thread count | | | x |
 //!
@@ -97,7 +97,7 @@ pub struct KeyParts {
     pub inputs: Vec<InputPart>,
     /// The source files, in the order the stage sees them.
     pub sources: Vec<SourcePart>,
-    /// The class of device, where results depend on it.
+    /// The class of device, where results may differ from the CPU's.
     pub device: Option<String>,
 }
 

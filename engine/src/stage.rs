@@ -59,7 +59,7 @@ pub trait StageKind: Stage + FromSpec + 'static {
     const EXAMPLE: &'static str;
     /// What comes out. The first output of a type is the one meant by a reference that names none.
     const OUTPUTS: &'static [OutputDoc];
-    /// How closely two devices agree; anything but exact puts the device class into the key.
+    /// How closely other devices agree with the CPU; anything but exact puts their class into the key.
     const TOLERANCE: Tolerance = Tolerance::Exact;
 }
 

@@ -220,7 +220,7 @@ fn because(reason: Reason) -> &'static str {
 /// The keys of a study's instances, where they are known.
 fn used(session: &Session, store: &DiskStore, spec: &Path) -> Result<Vec<Option<Key>>, CommandError> {
     let plan = study::load(spec)?;
-    let states = resolved::states(&plan, store, &session.roots(spec))?;
+    let states = resolved::states(&plan, store, session, spec)?;
     Ok(states.iter().map(|state| state.entry().map(|entry| entry.key)).collect())
 }
 

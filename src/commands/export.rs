@@ -76,7 +76,7 @@ impl Export {
             return Err(CommandError::Usage { message, help: format!("name one of them: {}", labels.join(", ")) });
         };
         let store = session.store_to_use()?;
-        let states = resolved::states(&plan, &store, &session.roots(&self.spec))?;
+        let states = resolved::states(&plan, &store, session, &self.spec)?;
         let Some(entry) = states[index].entry() else {
             let stage = plan.instances[index].label.clone();
             let help =

@@ -59,7 +59,7 @@ impl FigureCommand {
         let plan = study::load(&self.spec)?;
         let figures = self.chosen(&plan)?;
         let store = session.store_to_use()?;
-        let states = resolved::states(&plan, &store, &session.roots(&self.spec))?;
+        let states = resolved::states(&plan, &store, session, &self.spec)?;
         let entries: Vec<_> = states.iter().map(|state| state.entry().cloned()).collect();
         let mut exit = exit::OK;
         for figure in figures {

@@ -5,6 +5,7 @@ mod check;
 mod columns;
 mod completions;
 mod data;
+mod devices;
 mod error;
 mod export;
 mod figure;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::device::Choice;
 use crate::exit::{self, Exit};
 use crate::settings::{Overrides, Settings};
 pub use new::{TEMPLATES, Template};
@@ -56,6 +58,9 @@ struct Global {
     /// When to use colours; `NO_COLOR` is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     color: ColorChoice,
+    /// The device to compute on, and whose results are looked at: cpu, cuda:N or auto [default: cpu]
+    #[arg(long, global = true, value_name = "DEVICE")]
+    device: Option<Choice>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +93,8 @@ enum Command {
     /// List data sets, describe one, download one
     #[command(subcommand)]
     Data(data::DataCommand),
+    /// List what there is to compute on, and why something cannot be used
+    Devices(devices::Devices),
     /// Print a script that completes commands in your shell
     Completions(completions::Completions),
 }
@@ -104,8 +111,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { exit::USAGE.into() } else { exit::OK.into() };
         }
     };
-    let Global { cache, data, color } = cli.global;
-    let mut session = Session::new(Settings::read(Overrides { cache, data, color }));
+    let Global { cache, data, color, device } = cli.global;
+    let mut session = Session::new(Settings::read(Overrides { cache, data, color, device }));
     let exit = match cli.command.execute(&mut session) {
         Ok(exit) => exit,
         Err(CommandError::Closed) => exit::OK,
@@ -137,6 +144,7 @@ impl Command {
             Self::New(command) => command.execute(session),
             Self::Cache(command) => command.execute(session),
             Self::Data(command) => command.execute(session),
+            Self::Devices(command) => command.execute(session),
             Self::Completions(command) => command.execute(session),
         }
     }

@@ -35,7 +35,7 @@ impl PlanCommand {
     pub(super) fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
         let plan = study::load(&self.spec)?;
         let store = session.store()?;
-        let states = resolved::states(&plan, &store, &session.roots(&self.spec))?;
+        let states = resolved::states(&plan, &store, session, &self.spec)?;
         let costs = Costs::of(&plan, &states);
         let paint = Paint::of(session.settings.stdout);
         let text = match (self.json, self.instances) {

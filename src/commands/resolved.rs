@@ -6,17 +6,19 @@ use std::sync::Arc;
 use duress_cache::{Entry, Store};
 use duress_engine::plan::Plan;
 use duress_engine::run::{KeyState, Sources, resolve};
-use duress_engine::stage::SourceRoots;
 
 use super::error::CommandError;
+use super::session::Session;
 
-/// The device that keys are made for.
-pub(super) const DEVICE: &str = "cpu";
-
-/// The state of every instance's key, in plan order.
-pub(super) fn states(plan: &Plan, store: &dyn Store, roots: &SourceRoots) -> Result<Vec<KeyState>, CommandError> {
-    let sources = Sources::hash(plan, roots, |_| true);
-    Ok(resolve(plan, store, &sources, DEVICE)?)
+/// The state of every instance's key, in plan order, for the session's device.
+pub(super) fn states(
+    plan: &Plan,
+    store: &dyn Store,
+    session: &Session,
+    spec: &Path,
+) -> Result<Vec<KeyState>, CommandError> {
+    let sources = Sources::hash(plan, &session.roots(spec), |_| true);
+    Ok(resolve(plan, store, &sources, &session.settings.device.named().name)?)
 }
 
 /// That the results of a section are there: all of them, or with `partial` some.

@@ -82,7 +82,10 @@ fn kind_page(kind: &Kind, heading: &str, paint: Paint) -> String {
     }
     out.push_str(&outputs.print(paint));
     if let Tolerance::Relative(tolerance) = kind.tolerance {
-        let _ = writeln!(out, "\nDevices agree within {tolerance:e} (relative); the key names the class of device.");
+        let _ = writeln!(
+            out,
+            "\nOther devices agree with the CPU within {tolerance:e} (relative); the key names their class."
+        );
     }
     let _ = writeln!(out, "\n{}\n", paint.strong("example"));
     indented(&mut out, kind.example.trim(), 1);

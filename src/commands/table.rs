@@ -43,7 +43,7 @@ impl TableCommand {
     pub(super) fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
         let plan = study::load(&self.spec)?;
         let store = session.store_to_use()?;
-        let states = resolved::states(&plan, &store, &session.roots(&self.spec))?;
+        let states = resolved::states(&plan, &store, session, &self.spec)?;
         suggest::section(&plan, self.section())?;
         let entries: Vec<_> = states.iter().map(|state| state.entry().cloned()).collect();
         resolved::check_computed(&plan, &entries, self.section(), self.partial, &self.spec)?;

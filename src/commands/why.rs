@@ -26,7 +26,7 @@ impl Why {
     pub(super) fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
         let plan = study::load(&self.spec)?;
         let store = session.store()?;
-        let states = resolved::states(&plan, &store, &session.roots(&self.spec))?;
+        let states = resolved::states(&plan, &store, session, &self.spec)?;
         let chosen = match &self.instance {
             Some(name) => named(&plan, name)?,
             None => causes(&states),

@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod devices;
 mod errors;
 mod figure;
 mod graph;

@@ -84,10 +84,15 @@ impl Sandbox {
 
     /// The Parquet bytes of the tables of these stages.
     pub(crate) fn tables(&self, stages: &[&str]) -> BTreeMap<String, Vec<u8>> {
+        self.tables_with(stages, &[])
+    }
+
+    /// [`Sandbox::tables`] with these options.
+    pub(crate) fn tables_with(&self, stages: &[&str], options: &[&str]) -> BTreeMap<String, Vec<u8>> {
         let read = |stage: &&str| {
             let file = self.path("collected.parquet");
             let name = file.to_str().expect("temporary paths are plain");
-            let output = self.duress(&["table", "study.toml", stage, "--output", name]);
+            let output = self.duress(&[&["table", "study.toml", stage, "--output", name], options].concat());
             assert_eq!(output.code, 0, "{stage}: {}", output.stderr);
             ((*stage).to_owned(), fs::read(&file).expect("the table was written"))
         };

@@ -111,7 +111,7 @@ impl<'a> RunContext<'a> {
         self.key
     }
 
-    /// The class of device to compute on, such as `cpu`.
+    /// The device to compute on, such as `cpu` or `cuda:0`.
     #[must_use]
     pub fn device(&self) -> &str {
         self.session.device

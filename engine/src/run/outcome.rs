@@ -23,7 +23,8 @@ pub struct RunOptions {
     pub only: Option<Vec<String>>,
     /// How many cached results to compute again and compare.
     pub verify: Option<usize>,
-    /// The class of device, such as `cpu`.
+    /// The device, such as `cpu` or `cuda:0`: a class, and a number of that class. It is part of keys by its class, and only where
+    /// results may differ from those of `cpu`.
     pub device: String,
     /// Where source files are looked for.
     pub roots: SourceRoots,

@@ -47,7 +47,10 @@ impl KeyState {
     }
 }
 
-/// The state of every instance's key, in plan order. `device` is the class of device that runs would use, such as `cpu`.
+/// The class of the reference device, which no key names.
+const CPU: &str = "cpu";
+
+/// The state of every instance's key, in plan order. `device` is the device that runs would use, such as `cpu` or `cuda:0`.
 ///
 /// # Errors
 /// Where the store cannot be read.
@@ -140,7 +143,8 @@ fn slot_labels(labels: &[(String, String)]) -> String {
     labels.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>().join(",")
 }
 
-/// The device is part of a key only where results depend on it.
+/// The class of device is part of a key only where results depend on it: where they may differ from the CPU's, and it is not the CPU.
 fn device_part(instance: &Instance, device: &str) -> Option<String> {
-    (instance.kind.tolerance != Tolerance::Exact).then(|| device.to_owned())
+    let class = device.split_once(':').map_or(device, |(class, _)| class);
+    (instance.kind.tolerance != Tolerance::Exact && class != CPU).then(|| class.to_owned())
 }

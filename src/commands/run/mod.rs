@@ -16,6 +16,7 @@ use super::session::{Paint, Session};
 use super::{study, suggest};
 use crate::exit::{self, Exit};
 use crate::host::Machine;
+use crate::settings::Settings;
 use crate::units;
 use tally::Tally;
 use watch::Watch;
@@ -46,9 +47,6 @@ pub(super) struct RunCommand {
     /// Compute N results again that the cache holds, and compare
     #[arg(long, value_name = "N")]
     verify: Option<usize>,
-    /// The device to compute on
-    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = ["cpu"])]
-    device: String,
     /// Use no network; no run of this version does, since `duress data fetch` is what downloads
     #[arg(long)]
     offline: bool,
@@ -64,12 +62,13 @@ impl RunCommand {
     pub(super) fn execute(self, session: &mut Session) -> Result<Exit, CommandError> {
         let plan = study::load(&self.spec)?;
         self.only.iter().try_for_each(|name| suggest::section(&plan, name).map(drop))?;
+        let device = device(session)?;
         let store = session.store_to_use()?;
         let machine = session.machine();
         let cancel = CancelToken::new();
         let watch = Watch::new(self.json, self.quiet, session.settings.stderr);
         interrupt::install(&cancel, &watch);
-        let options = self.options(session.roots(&self.spec));
+        let options = self.options(session.roots(&self.spec), device);
         let outcome = duress_engine::run::run(&plan, &store, &machine, &options, &watch, &cancel);
         let tally = watch.finish();
         outcome?;
@@ -79,7 +78,7 @@ impl RunCommand {
         Ok(verdict(&tally, cancel.requested()))
     }
 
-    fn options(&self, roots: SourceRoots) -> RunOptions {
+    fn options(&self, roots: SourceRoots, device: String) -> RunOptions {
         let threads = self.threads.map_or_else(Machine::threads, |threads| threads as usize);
         RunOptions {
             jobs: self.jobs.map_or(threads, |jobs| jobs as usize),
@@ -88,10 +87,23 @@ impl RunCommand {
             keep_going: self.keep_going,
             only: (!self.only.is_empty()).then(|| self.only.clone()),
             verify: self.verify,
-            device: self.device.clone(),
+            device,
             roots,
         }
     }
+}
+
+/// The device of the run, ready to compute.
+fn device(session: &Session) -> Result<String, CommandError> {
+    let Settings { device, kernels, .. } = &session.settings;
+    let settled = device.open(kernels.clone()).map_err(|error| CommandError::Usage {
+        message: error.to_string(),
+        help: "`duress devices` lists what can be used; `--device auto` takes the CPU where there is no GPU".to_owned(),
+    })?;
+    if let Some(note) = settled.note {
+        session.note(&format!("computing on the CPU: {note}"));
+    }
+    Ok(settled.name)
 }
 
 fn verdict(tally: &Tally, interrupted: bool) -> Exit {

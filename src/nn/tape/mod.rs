@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use dfdx::prelude::{Backward, Cpu, Tensor};
 use dfdx::tensor::{Gradients, NoneTape, OwnedTape};
+use duress_network::chosen::{ChosenTrainer, Processor};
 use duress_network::graph::Parameter;
 use duress_network::kernel::{InstructionSet, Threads, elementwise};
 use duress_network::op::{Randomness, Role};
-use duress_network::training::{Trainer, TrainingError};
+use duress_network::training::TrainingError;
 use duress_network::{Network, Weights};
 use thiserror::Error;
 
@@ -89,7 +90,7 @@ impl Seen {
 
 /// Weights while they are trained.
 pub(super) struct Learner {
-    trainer: Arc<Trainer>,
+    trainer: Arc<ChosenTrainer>,
     places: Places,
     weights: Weights,
     /// For each parameter that a mask is about and that is trained whole, 1 where a number takes part, else 0; of others the
@@ -115,6 +116,7 @@ impl Learner {
     /// # Errors
     /// Where the mask does not fit the weights.
     pub(super) fn new(
+        processor: &Processor,
         start: Weights,
         network: &Network,
         mask: Option<&Mask>,
@@ -128,7 +130,7 @@ impl Learner {
         let parameters = weights.network().parameters();
         let own = |p: &Parameter| (p.role == Role::Weight).then(|| Some(masks.next()?.keep.as_slice())).flatten();
         let flags: Vec<Option<&[bool]>> = parameters.iter().map(own).collect();
-        let trainer = Trainer::masked(network, duress_network::device::Cpu::new(), &flags);
+        let trainer = ChosenTrainer::masked(processor, network, &flags);
         let whole = flags.iter().enumerate().map(|(index, keep)| keep.filter(|_| trainer.pattern(index).is_none()));
         let number = |keep: &[bool]| keep.iter().map(|keep| f32::from(u8::from(*keep))).collect();
         let keep = whole.map(|keep| keep.map(number)).collect();
@@ -165,7 +167,9 @@ impl Learner {
             network::network(&self.trainer, &self.places, &parameters, (batch.x, rows), random)?;
         let (loss, logits) = loss::loss(self.loss, outputs, batch.targets, batch.row_weights);
         let value = loss::value(&loss);
-        let gradients = self.places.take(&mut loss.backward())?;
+        let mut gradients = loss.backward();
+        self.places.check()?;
+        let gradients = self.places.take(&mut gradients)?;
         Ok(Seen { loss: value, logits, gradients, statistics })
     }
 

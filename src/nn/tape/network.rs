@@ -1,10 +1,11 @@
 //! A whole network as one operation on dfdx's tape.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, Trace};
+use duress_network::chosen::ChosenTrainer;
 use duress_network::op::Randomness;
-use duress_network::training::{Mode, Trainer, Wanted};
+use duress_network::training::{Mode, TrainingError, Wanted};
 
 use super::{Matrix, Place, Tape, TapeError};
 
@@ -17,6 +18,8 @@ pub(super) struct Places {
     root: Place,
     /// One for each parameter, buffers too.
     parameters: Vec<Place>,
+    /// Why the last way back gave nothing, if it gave nothing: dfdx would panic if it were told.
+    failure: Arc<Mutex<Option<TrainingError>>>,
 }
 
 impl Places {
@@ -24,7 +27,13 @@ impl Places {
     pub(super) fn new(parameters: usize) -> Self {
         let device = Cpu::default();
         let place = || device.tensor_from_vec(Vec::new(), (0,));
-        Self { root: place(), parameters: (0..parameters).map(|_| place()).collect(), device }
+        Self { root: place(), parameters: (0..parameters).map(|_| place()).collect(), device, failure: Arc::default() }
+    }
+
+    /// Whether the last way back came to its end.
+    pub(super) fn check(&self) -> Result<(), TapeError> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Takes the gradients of the parameters, empty where there is none.
@@ -39,7 +48,7 @@ pub(super) type Statistics = Vec<(usize, Vec<f32>)>;
 
 /// What the network gives in training for `x` (`rows x inputs`), as `rows x outputs`; and the running statistics after.
 pub(super) fn network(
-    trainer: &Arc<Trainer>,
+    trainer: &Arc<ChosenTrainer>,
     places: &Places,
     parameters: &[&[f32]],
     (x, rows): (&[f32], usize),
@@ -51,14 +60,18 @@ pub(super) fn network(
     let out: Matrix = places.device.tensor_from_vec(saved.logits().to_vec(), (rows, outputs));
     let out_ghost = out.ghost();
     let ghosts: Vec<_> = places.parameters.iter().map(Tensor::ghost).collect();
-    let trainer = Arc::clone(trainer);
+    let (trainer, failure) = (Arc::clone(trainer), Arc::clone(&places.failure));
     let (_, mut tape) = places.root.leaky_trace().split_tape();
     tape.add_backward_op(move |gradients| {
         // Nobody reads the gradient of an intermediate twice, so it is taken rather than copied.
         let dlogits = std::mem::take(&mut **gradients.get_or_alloc_mut(&out_ghost)?);
         let wanted = Wanted { parameters: true, input: false };
-        let Ok(found) = trainer.backward(&saved, &dlogits, wanted) else {
-            return Err(dfdx::tensor::CpuError::WrongNumElements);
+        let found = match trainer.backward(&saved, &dlogits, wanted) {
+            Ok(found) => found,
+            Err(error) => {
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return Ok(());
+            }
         };
         for (ghost, gradient) in ghosts.iter().zip(found.parameters) {
             **gradients.get_or_alloc_mut(ghost)? = gradient;

@@ -1,12 +1,13 @@
 //! A training under way. Between two updates it can be put down as a [`State`] and taken up again, with the same bits after.
 
 use duress_network::Weights;
+use duress_network::chosen::Processor;
 
 use super::batches::Batches;
 use super::bit_errors::Disturbed;
 use super::crashing::crashing;
 use super::state::{Best, Course, State};
-use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, TrainHooks, Trained, fit, score};
+use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, TrainHooks, Trained, fit, score_on};
 use crate::nn::classifier::Classifier;
 use crate::nn::examples::Examples;
 use crate::nn::executor::argmax;
@@ -20,6 +21,7 @@ pub struct Training<'a> {
     data: &'a Examples,
     validation: Option<&'a Examples>,
     perturb: Option<AsPerturb<'a>>,
+    processor: Processor,
     batches: Batches,
     /// The weights that it started from, masked.
     initial: Weights,
@@ -47,11 +49,25 @@ struct Shown {
 }
 
 impl<'a> Training<'a> {
-    /// A training that is about to begin, as [`train`](super::train) says.
+    /// A training that is about to begin, as [`train`](super::train) says, on the processor that the program runs on.
     ///
     /// # Errors
     /// Where data, mask and network do not fit together.
     pub fn new(
+        config: &'a TrainConfig,
+        start: (Weights, Option<&Mask>),
+        data: (&'a Examples, Option<&'a Examples>),
+        perturb: Option<&'a Perturb<'a>>,
+    ) -> Result<Self, TrainError> {
+        Self::on(&Processor::default(), config, start, data, perturb)
+    }
+
+    /// [`Training::new`] on `processor`, which runs the network forward and backward; updates are made where the program runs.
+    ///
+    /// # Errors
+    /// Where data, mask and network do not fit together.
+    pub fn on(
+        processor: &Processor,
         config: &'a TrainConfig,
         (start, mask): (Weights, Option<&Mask>),
         (data, validation): (&'a Examples, Option<&'a Examples>),
@@ -66,7 +82,7 @@ impl<'a> Training<'a> {
             ));
         }
         let network = crashing(start.network(), &config.crash)?;
-        let learner = Learner::new(start, &network, mask, config)?;
+        let learner = Learner::new(processor, start, &network, mask, config)?;
         let initial = learner.weights().clone();
         let disturbed = config.bit_errors.as_ref().map(|errors| Disturbed::new(errors.clone(), config.seed, mask));
         Ok(Self {
@@ -74,6 +90,7 @@ impl<'a> Training<'a> {
             data,
             validation,
             perturb: perturb.filter(|_| config.adversarial_share > 0.0).map(AsPerturb),
+            processor: processor.clone(),
             batches: Batches::new(config, data),
             initial,
             learner,
@@ -202,7 +219,7 @@ impl<'a> Training<'a> {
             let weights = self.learner.weights();
             match &mut self.classifier {
                 Some(classifier) => classifier.set(weights),
-                None => self.classifier = Some(Classifier::new(weights.clone())),
+                None => self.classifier = Some(Classifier::on(&self.processor, weights.clone())),
             }
             let clean = CleanBatch { x: &x, labels: &own.labels, rows, update: self.course.updates };
             let perturbed = match &self.classifier {
@@ -253,7 +270,7 @@ impl<'a> Training<'a> {
         }
         let Some(validation) = self.validation else { return Ok(false) };
         let weights = self.learner.weights();
-        let (loss, accuracy) = score(weights, validation, self.config.loss)?;
+        let (loss, accuracy) = score_on(&self.processor, weights, validation, self.config.loss)?;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { update });
         }

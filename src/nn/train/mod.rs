@@ -12,7 +12,8 @@ mod crashing;
 mod state;
 
 use duress_network::Weights;
-use duress_network::executor::{Executor, ExecutorError, Options};
+use duress_network::chosen::{ChosenExecutor, Processor};
+use duress_network::executor::{ExecutorError, Options};
 use thiserror::Error;
 
 pub use self::augment::Augment;
@@ -186,7 +187,17 @@ fn fit(config: &TrainConfig, weights: &Weights, data: &Examples, can_perturb: bo
 /// # Errors
 /// Where the rows do not fit the network.
 pub fn score(weights: &Weights, data: &Examples, loss: Loss) -> Result<(f64, Option<f64>), ExecutorError> {
-    let executor = Executor::new(weights, &Options::default());
+    score_on(&Processor::default(), weights, data, loss)
+}
+
+/// [`score`] on a device.
+fn score_on(
+    processor: &Processor,
+    weights: &Weights,
+    data: &Examples,
+    loss: Loss,
+) -> Result<(f64, Option<f64>), ExecutorError> {
+    let executor = ChosenExecutor::on(processor, weights, &Options::default());
     let (rows, outputs) = (data.rows(), weights.network().output_len());
     let logits = executor.run(&data.x, rows)?;
     let (total, _) = super::tape::evaluate(loss, &logits, &targets(data, outputs, 0.0), &vec![1.0; rows], outputs);

@@ -139,6 +139,7 @@ impl Stage for Bound {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
+        crate::device::on_cpu(cx, "`bound`");
         let weights = artifact::weights(cx, &self.weights)?;
         let layers = check_chain(weights.network()).map_err(StageError::failed)?;
         let data = examples(cx, &self.data, self.samples)?;

@@ -11,11 +11,13 @@ use duress_engine::config;
 use duress_engine::input::{Input, Inputs};
 use duress_engine::run::RunContext;
 use duress_engine::spec::{Count, Fault, FromSpec, nearest};
-use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
-use duress_network::executor::{Executor, ExecutorError, Options};
+use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind, Tolerance};
+use duress_network::chosen::{ChosenExecutor, Processor};
+use duress_network::executor::{ExecutorError, Options};
 
 use super::artifact::{self, DataFact, Split, Weights, rows_and_features};
 use super::examples::examples;
+use crate::device;
 use crate::nn::gradient::softmax_in_place;
 use crate::nn::weights_table::weights_from_table;
 use crate::nn::{self, Examples};
@@ -42,6 +44,7 @@ config! {
 impl StageKind for Evaluate {
     const KIND: &'static str = "evaluate";
     const REVISION: u32 = 2;
+    const TOLERANCE: Tolerance = Tolerance::Relative(device::TOLERANCE);
     const SUMMARY: &'static str = "Accuracy, loss and calibration; activations of a layer";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -89,10 +92,11 @@ impl Stage for Evaluate {
         for labelled in cx.tables(&self.weights)? {
             networks.push(weights_from_table(&labelled.table).map_err(StageError::failed)?);
         }
+        let processor = device::of_run(cx)?;
         let mut views = Vec::new();
         for (done, weights) in networks.iter().enumerate() {
             cx.check()?;
-            views.push(cx.install(|| self.view(weights, &data)).map_err(StageError::failed)?);
+            views.push(cx.install(|| self.view(&processor, weights, &data)).map_err(StageError::failed)?);
             cx.progress(done as u64 + 1, networks.len() as u64);
         }
         let judged = tables::judge(&views, &data.labels);
@@ -114,11 +118,11 @@ struct View {
 
 impl Evaluate {
     /// Sends all samples through one network, a batch at a time.
-    fn view(&self, weights: &nn::Weights, data: &Examples) -> Result<View, ExecutorError> {
+    fn view(&self, processor: &Processor, weights: &nn::Weights, data: &Examples) -> Result<View, ExecutorError> {
         let network = weights.network();
         let output = network.nodes().len();
         let value = self.value_of(network).unwrap_or(output);
-        let executor = Executor::new(weights, &Options::exposing([value]));
+        let executor = ChosenExecutor::on(processor, weights, &Options::exposing([value]));
         let (width, classes) = (network.shapes()[value].iter().product(), network.output_len());
         let mut view = View { probabilities: Vec::new(), classes, activations: Vec::new(), width };
         for x in data.x.chunks(self.batch.size() * data.features.max(1)) {

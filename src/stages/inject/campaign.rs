@@ -7,13 +7,15 @@ use duress_cache::{Artifact, Table, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::spec::Count;
 use duress_engine::stage::{Location, OutputFact, StageError};
-use duress_network::campaign::{self, Campaign, Fault, Outcome, Run, Screening};
+use duress_network::campaign::{self, Fault, Outcome, Run, Screening};
+use duress_network::chosen::ChosenCampaign;
 
 use super::config::{Method, Sampling, Stop, Stratified, UNSEEN};
 use super::faults::{self, Done, Row};
 use super::paired::{self, PROTECTIONS, Repeated, Unprotected};
 use super::rates::{RESULTS, Rates};
 use super::{Inject, PART_WORK};
+use crate::device;
 use crate::nn::fault::design::{Chosen, choose, images_of};
 use crate::nn::fault::list::{Counts, Listed, Order, read_list, read_names};
 use crate::nn::fault::matches;
@@ -61,7 +63,10 @@ pub(super) fn run(
     let source = Source::of(stage, cx, weights)?;
     let examples = campaign::Examples { x: &data.x, labels: (!data.labels.is_empty()).then_some(&data.labels[..]) };
     let options = options(stage, weights, &source);
-    let engine = cx.install(|| Campaign::new(weights, examples, options.clone())).map_err(StageError::failed)?;
+    let processor = device::of_run(cx)?;
+    let engine = cx
+        .install(|| ChosenCampaign::on(&processor, weights, examples, options.clone()))
+        .map_err(StageError::failed)?;
     let mut progress = Progress {
         stage,
         cx,
@@ -106,6 +111,7 @@ pub(super) fn run(
             given,
             plain: &plain,
             engine: &engine,
+            processor: &processor,
             examples,
             options: &options,
             rows: &rows,
@@ -228,7 +234,7 @@ struct Progress<'a> {
     cx: &'a RunContext<'a>,
     weights: &'a Weights,
     plain: &'a Protected<'a>,
-    engine: &'a Campaign<'a>,
+    engine: &'a ChosenCampaign<'a>,
     source: &'a Source,
     tables: Vec<Table>,
     rows: Vec<Row>,

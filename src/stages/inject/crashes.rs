@@ -67,6 +67,7 @@ pub(super) fn run(
     let crash = stage.crash.as_ref().ok_or_else(|| StageError::failed("let neurons crash: `crash` is missing"))?;
     let rates = crash.rates(&sequence).map_err(unknown)?;
     let campaign = CrashCampaign { rates, repetitions: stage.repetitions.size(), seed: stage.seed.0 };
+    crate::device::on_cpu(cx, "`inject` with `crash`");
     match MlpWeights::of(weights) {
         Some(dense) => run_on(&Executor::<f32>::new(&dense), cx, weights, data, &campaign),
         None => run_on(&SequenceExecutor::new(weights, &sequence), cx, weights, data, &campaign),

@@ -16,6 +16,7 @@ use duress_cache::{Artifact, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::stage::{
     InferContext, InputFacts, Location, OutputDoc, OutputFact, Source, SourceRoots, Stage, StageError, StageKind,
+    Tolerance,
 };
 
 pub use config::{
@@ -26,6 +27,7 @@ pub use faults::listed;
 
 use super::artifact::{self, DataFact};
 use super::examples::examples;
+use crate::device;
 use crate::nn::Network;
 
 /// Multiply-adds of a part: some seconds of work for one core.
@@ -36,6 +38,7 @@ const ENGINE_MEMORY: u64 = 1 << 30;
 impl StageKind for Inject {
     const KIND: &'static str = "inject";
     const REVISION: u32 = 3;
+    const TOLERANCE: Tolerance = Tolerance::Relative(device::TOLERANCE);
     const SUMMARY: &'static str = "Put faults into weights or activations, and count the damage";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use duress_cache::{ColumnSpec, Table, TableBuilder, TableError, Tree};
 use duress_engine::run::RunContext;
 use duress_engine::stage::StageError;
-use duress_network::campaign::{Campaign, Examples, Fault, Options, Outcome, Run};
+use duress_network::campaign::{Examples, Fault, Options, Outcome, Run};
+use duress_network::chosen::{ChosenCampaign, Processor};
 use duress_network::memory::Size;
 
 use super::Inject;
@@ -81,7 +82,8 @@ pub(super) struct Unprotected<'a> {
     pub(super) given: &'a Weights,
     /// The network without protection.
     pub(super) plain: &'a Protected<'a>,
-    pub(super) engine: &'a Campaign<'a>,
+    pub(super) engine: &'a ChosenCampaign<'a>,
+    pub(super) processor: &'a Processor,
     pub(super) examples: Examples<'a>,
     pub(super) options: &'a Options,
     /// Its outcomes.
@@ -113,8 +115,8 @@ impl Unprotected<'_> {
         let (scheme, planned) = protect.scheme(cx, self.plain.weights(), format)?;
         let protected = Protected::new(self.given, format, &scheme, stage.seed.0).map_err(StageError::failed)?;
         let options = self.renumbered(&protected);
-        let engine =
-            cx.install(|| Campaign::new(protected.weights(), self.examples, options)).map_err(StageError::failed)?;
+        let engine = cx.install(|| ChosenCampaign::on(self.processor, protected.weights(), self.examples, options));
+        let engine = engine.map_err(StageError::failed)?;
         let (label, size, correct) = (protect.label().to_owned(), protected.size(), engine.correct());
         let outcomes = self.run(cx, &label, &protected, &engine)?;
         Ok(Shielded { label, size, planned, correct, outcomes })
@@ -132,7 +134,7 @@ impl Unprotected<'_> {
         cx: &RunContext<'_>,
         label: &str,
         protected: &Protected<'_>,
-        engine: &Campaign<'_>,
+        engine: &ChosenCampaign<'_>,
     ) -> Result<Vec<Outcome>, StageError> {
         let all = self.faults;
         let starts: Vec<usize> = (0..all.len()).step_by(self.block.max(1)).collect();

@@ -13,7 +13,7 @@ mod tables;
 
 use duress_cache::{Artifact, Table, Tree};
 use duress_engine::run::RunContext;
-use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
+use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind, Tolerance};
 
 pub(crate) use attack::AttackKeys;
 pub use attack::{AttackName, AttackTable, Loss, Method, Norm, Target};
@@ -23,6 +23,7 @@ pub use set::Attacks;
 use self::checks::Checks;
 use super::artifact::{self, DataFact, rows_and_features};
 use super::examples::{examples, split_table};
+use crate::device;
 use crate::nn::attack::{Samples, Sweep, sweep_set};
 use crate::nn::{Classifier, Examples, Mask};
 
@@ -32,6 +33,7 @@ const PART_WORK: u64 = 1 << 36;
 impl StageKind for Perturb {
     const KIND: &'static str = "perturb";
     const REVISION: u32 = 4;
+    const TOLERANCE: Tolerance = Tolerance::Relative(device::TOLERANCE);
     const SUMMARY: &'static str = "Move samples by an attack or by noise, and see who is fooled";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -80,9 +82,10 @@ impl Stage for Perturb {
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
         let weights = artifact::weights(cx, &self.weights)?;
-        let classifier = Classifier::new(weights.clone());
+        let processor = device::of_run(cx)?;
+        let classifier = Classifier::on(&processor, weights.clone());
         let surrogate = match &self.surrogate {
-            Some(other) => Some(Classifier::new(artifact::weights(cx, other)?)),
+            Some(other) => Some(Classifier::on(&processor, artifact::weights(cx, other)?)),
             None => None,
         };
         let networks = [surrogate.as_ref().unwrap_or(&classifier), &classifier];

@@ -67,6 +67,7 @@ impl Stage for Prune {
     }
 
     fn run(&self, cx: &RunContext<'_>) -> Result<Artifact, StageError> {
+        crate::device::on_cpu(cx, "`prune`");
         let mut weights = artifact::weights(cx, &self.weights)?;
         let previous = match &self.mask {
             Some(mask) => mask_of(cx, mask)?,

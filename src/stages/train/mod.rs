@@ -8,7 +8,7 @@ mod optimizer;
 
 use duress_cache::{Artifact, ColumnSpec, Table, TableBuilder, TableError, Tree};
 use duress_engine::run::RunContext;
-use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind};
+use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind, Tolerance};
 
 use checkpoint::Parts;
 pub use config::{EarlyStopping, Loss, Train};
@@ -17,6 +17,7 @@ pub use optimizer::{Adam, AdamW, Cosine, Form, Optimizer, RmsProp, Schedule, Sgd
 
 use super::artifact::{self, DataFact, rows_and_features};
 use super::examples::dataset;
+use crate::device;
 use crate::nn::attack::{Samples, perturb};
 use crate::nn::train::{Augment as Augmentation, CleanBatch, CurvePoint, Trained, Training};
 use crate::nn::weights_table::{mask_from_table, weights_to_table};
@@ -26,6 +27,7 @@ pub(super) use facts::tensors;
 impl StageKind for Train {
     const KIND: &'static str = "train";
     const REVISION: u32 = 4;
+    const TOLERANCE: Tolerance = Tolerance::Relative(device::TOLERANCE);
     const SUMMARY: &'static str = "Fit a network to data by gradient descent";
     const EXAMPLE: &'static str = include_str!("example.toml");
     const OUTPUTS: &'static [OutputDoc] = &[
@@ -82,7 +84,8 @@ impl Train {
         let network = start.network().clone();
         let update = self.work_per_update(&network, &data, validation.as_ref());
         let work = (part_work(&network), update, network.macs() * self.batch.0.min(data.rows() as u64));
-        let training = Training::new(&recipe, (start, mask.as_ref()), (&data, validation.as_ref()), Some(&attacked));
+        let (start, rows) = ((start, mask.as_ref()), (&data, validation.as_ref()));
+        let training = Training::on(&device::of_run(cx)?, &recipe, start, rows, Some(&attacked));
         let mut parts = Parts::new(cx, training.map_err(StageError::failed)?, &network, work);
         cx.chain(&mut parts)?;
         self.artifact(&parts.into_training().finish())
