@@ -62,6 +62,8 @@ impl Sandbox {
         command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.env("HOME", self.folder.path()).env("DURESS_CACHE", self.cache()).env("HOSTNAME", "sandbox");
         command.env("DURESS_DATA", self.path("data"));
+        // A compiler finds its parts by this.
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command
     }
 
