@@ -38,10 +38,11 @@ pub(crate) fn others(work: &mut impl OnDevice) {
     }
 }
 
-/// Does it on every device besides the processor, of which this build has none.
+/// Does it on the processor once more, as this build has nothing else.
 #[cfg(not(feature = "cuda-on-host"))]
-pub(crate) fn others(_: &mut impl OnDevice) {
+pub(crate) fn others(work: &mut impl OnDevice) {
     println!("skipped: this build has no CUDA; use `--features cuda-on-host`");
+    work.on("the processor", &duress_network::device::Cpu::new());
 }
 
 /// Whether a network takes only functions that every device computes to the last bit.
