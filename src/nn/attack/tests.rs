@@ -352,12 +352,14 @@ fn a_few_steps_that_shorten_and_start_warm_are_as_strong_as_many_that_do_not() {
 #[test]
 fn steps_shorten_from_epsilon_to_their_own_length() {
     let pgd = Pgd { steps: 4, step: Step::Relative(0.125), shortening: true, ..PGD };
-    let lengths: Vec<f64> = (0..4).map(|step| pgd.length(step, 0.4)).collect();
-    assert!(lengths.iter().zip([0.4, 0.2, 0.1, 0.05]).all(|(a, b)| (a - b).abs() < 1e-12), "{lengths:?}");
-    assert_eq!(Pgd { steps: 1, ..pgd }.length(0, 0.4), 0.4);
-    assert_eq!(Pgd { shortening: false, ..pgd }.length(3, 0.4), 0.05);
+    let is = |pgd: Pgd, step, length: f64| assert!((pgd.length(step, 0.4) - length).abs() < 1e-12, "{pgd:?} {step}");
+    for (step, length) in [0.4, 0.2, 0.1, 0.05].into_iter().enumerate() {
+        is(pgd, step, length);
+    }
+    is(Pgd { steps: 1, ..pgd }, 0, 0.4);
+    is(Pgd { shortening: false, ..pgd }, 3, 0.05);
     // Steps that are longer than the ball to begin with stay as they are.
-    assert_eq!(Pgd { step: Step::Absolute(0.5), ..pgd }.length(0, 0.4), 0.5);
+    is(Pgd { step: Step::Absolute(0.5), ..pgd }, 0, 0.5);
 }
 
 #[test]

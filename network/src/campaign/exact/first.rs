@@ -9,6 +9,9 @@ use crate::kernel::matmul::Around;
 use crate::kernel::{Threads, conv, elementwise};
 use crate::op::arithmetic::{extent, places};
 
+/// For a factor (a channel, and the number that it multiplies), how far it may change with each example.
+type Leeway = ((usize, usize), Vec<Option<f32>>);
+
 impl Runner<'_, '_> {
     /// Faults in channels of one stage.
     pub(super) fn channels(&mut self, index: usize, group: usize) {
@@ -63,7 +66,7 @@ impl Runner<'_, '_> {
         let stage = &self.campaign.executor.plan().stages[index];
         let [_, channels] = places(self.flow.place(stage.last).shape);
         // Of the number that the last member multiplies otherwise, for each example that was asked about.
-        let mut leeway: Option<((usize, usize), Vec<Option<f32>>)> = None;
+        let mut leeway: Option<Leeway> = None;
         let mut all = Vec::with_capacity(self.unit.members.len());
         for (m, member) in self.unit.members.iter().enumerate() {
             let every = member.images.iter().map(|&image| Pair { member: m, image, audited: false });
