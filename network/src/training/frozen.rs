@@ -105,34 +105,13 @@ mod tests {
     use super::*;
     use crate::arch::catalogue;
     use crate::arch::mlp::Mlp;
-    use crate::graph::{Builder, Network, Value};
-    use crate::op::Linear;
-    use crate::random::Stream;
     use crate::training::Wanted;
-
-    fn random(purpose: &str, len: usize) -> Vec<f32> {
-        let mut values = vec![0.0; len];
-        Stream::new(5, purpose, &[]).fill_normal(&mut values, 0.0, 0.3);
-        values
-    }
-
-    /// Two linear layers that read the same value, over a sequence.
-    fn twice() -> Network {
-        let mut b = Builder::new(&[7, 24]);
-        let x = b.then("first", Linear::new(40), Value::INPUT);
-        let y = b.then("inner", Linear::new(40), x);
-        let z = b.then("side", Linear::new(40).bias(false), x);
-        let y = b.join("add", Op::Add, &[y, z]);
-        let y = b.relu("after", y);
-        let y = b.then("flatten", Op::Flatten, y);
-        b.then("last", Linear::new(5), y);
-        b.finish().unwrap()
-    }
+    use crate::training::testing::{random, sequence};
 
     #[test]
     fn frozen_parameters_give_the_bits_of_those_given_each_time_on_all_threads_and_on_one() {
         let lenet = catalogue().iter().find(|a| a.name == "lenet-5").unwrap().network(&[1, 28, 28], 10).unwrap();
-        for network in [Mlp::default().network(&[784], 10).unwrap(), twice(), lenet] {
+        for network in [Mlp::default().network(&[784], 10).unwrap(), sequence(), lenet] {
             let trainer = Trainer::new(&network, Cpu::new());
             let parameters: Vec<Vec<f32>> = network.parameters().iter().map(|p| random(&p.name, p.len())).collect();
             let slices: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();

@@ -9,6 +9,8 @@ mod frozen;
 mod plan;
 mod resident;
 mod sparse;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

@@ -135,16 +135,10 @@ mod tests {
     use super::*;
     use crate::arch::mlp::Mlp;
     use crate::device::{Adam, Cpu};
-    use crate::graph::{Builder, Value};
-    use crate::op::{Linear, Randomness};
+    use crate::op::Randomness;
     use crate::random::Stream;
+    use crate::training::testing::{random, sequence};
     use crate::training::{Mode, Wanted};
-
-    fn random(purpose: &str, len: usize) -> Vec<f32> {
-        let mut values = vec![0.0; len];
-        Stream::new(5, purpose, &[]).fill_normal(&mut values, 0.0, 0.3);
-        values
-    }
 
     /// For each weight matrix, one weight in so many kept.
     fn keep(network: &Network, one_in: u64) -> Vec<Option<Vec<bool>>> {
@@ -153,20 +147,6 @@ mod tests {
             (p.shape.len() == 2).then(|| (0..p.len()).map(|_| stream.below(one_in) == 0).collect())
         };
         network.parameters().iter().map(flags).collect()
-    }
-
-    /// A residual block of linear layers over a sequence, with a value that is read twice.
-    fn sequence() -> Network {
-        let mut b = Builder::new(&[7, 24]);
-        let x = b.then("first", Linear::new(40), Value::INPUT);
-        let x = b.relu("relu", x);
-        let y = b.then("inner", Linear::new(40), x);
-        let z = b.then("side", Linear::new(40).bias(false), x);
-        let y = b.join("add", Op::Add, &[y, z]);
-        let y = b.relu("after", y);
-        let y = b.then("flatten", Op::Flatten, y);
-        b.then("last", Linear::new(5), y);
-        b.finish().unwrap()
     }
 
     #[test]

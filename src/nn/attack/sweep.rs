@@ -111,7 +111,7 @@ struct State<'a> {
     samples: &'a Samples<'a>,
     plans: &'a [Attack],
     x: Vec<f32>,
-    /// The size that was attacked last.
+    /// The size that was attacked last; 0 before the first.
     eps: f64,
     /// The outputs for the samples themselves.
     before: Vec<f32>,
@@ -156,8 +156,7 @@ impl<'a> State<'a> {
         let open = |s: &SweepSample| !options.survivors_only || s.critical_eps.is_none();
         let mut rows: Vec<usize> = (0..self.done.len()).filter(|r| open(&self.done[*r])).collect();
         let attacked = rows.clone();
-        let known = self.done.first().is_some_and(|s| !s.at.is_empty()) && self.eps > 0.0;
-        let warm = (options.warm_start && known).then(|| self.grown(eps / self.eps));
+        let warm = (options.warm_start && self.eps > 0.0).then(|| self.grown(eps / self.eps));
         self.eps = eps;
         for number in 0..self.plans.len() {
             self.attack(number, &rows, eps, warm.as_deref())?;
