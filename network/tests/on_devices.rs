@@ -11,9 +11,9 @@ use std::sync::Arc;
 use devices::{OnDevice, assert_agree, is_exact, others};
 use duress_network::arch::catalogue;
 use duress_network::campaign::{
-    ActivationFault, Campaign, Corrupt, Examples, Fault, Method, Options as Plan, Range, Run, Stored,
+    ActivationFault, Campaign, Corrupt, Examples, Fault, Method, Options as Plan, Range, Run, Screening, Stored,
 };
-use duress_network::device::{Adam, Cpu, Device};
+use duress_network::device::{Adam, Cpu, Device, Planes, Slopes};
 use duress_network::executor::{Executor, Options};
 use duress_network::op::Randomness;
 use duress_network::training::Trainer;
@@ -186,14 +186,81 @@ struct Verdicts<'a> {
 impl OnDevice for Verdicts<'_> {
     fn on<D: Device + Clone + 'static>(&mut self, name: &str, device: &D) {
         let examples = Examples { x: self.x, labels: Some(self.labels) };
-        let full = Plan { method: Method::Full, ..self.plan.clone() };
-        let wanted =
-            Campaign::new(self.weights, examples, full).expect("they fit").evaluate(&self.runs).expect("they exist");
-        let campaign = Campaign::on(device.clone(), self.weights, examples, self.plan.clone()).expect("they fit");
-        let found = campaign.evaluate_by_suffix(&self.runs).expect("they exist");
-        assert_eq!(found, wanted, "{name}");
+        let on_processor =
+            |method| Campaign::new(self.weights, examples, Plan { method, ..self.plan.clone() }).expect("they fit");
+        let on_device = |method| {
+            let plan = Plan { method, ..self.plan.clone() };
+            let campaign = Campaign::on(device.clone(), self.weights, examples, plan).expect("they fit");
+            campaign.evaluate_by_suffix(&self.runs).expect("they exist")
+        };
+        let wanted = on_processor(Method::Full).evaluate(&self.runs).expect("they exist");
+        assert_eq!(on_device(Method::Exact), wanted, "{name}");
         assert!(wanted.iter().any(|outcome| outcome.critical > 0) && wanted.iter().any(|outcome| outcome.masked > 0));
+        let screened = Method::Screened(Screening { audit: 0.1, ..Screening::default() });
+        let wanted = on_processor(screened).evaluate_by_suffix(&self.runs).expect("they exist");
+        assert_eq!(on_device(screened), wanted, "{name}");
+        assert!(wanted.iter().any(|o| o.screened_out > 0) && wanted.iter().any(|o| o.audited > 0), "{wanted:?}");
     }
+}
+
+/// Rows, columns, places and planes that are picked and compared.
+struct Picked {
+    values: Vec<f32>,
+}
+
+impl Picked {
+    /// Everything that is computed, as numbers.
+    fn run<D: Device>(&self, device: &D) -> Vec<Vec<f32>> {
+        // 5 rows of 4 places and 3 channels; 2 members with 20 places each; 2 outputs.
+        let (rows, count, channels, outputs, len) = (5, 4, 3, 2, 12);
+        let array = device.upload(&self.values[..rows * len]);
+        let mut found = vec![device.largest([rows, len], &array), device.take([rows, len], &[[4, 11], [0, 3]], &array)];
+        let (mut some, mut columns) = (device.buffer(3 * len), device.buffer(rows * count * 2));
+        device.pick_rows(len, &[4, 0, 0], &array, &mut some);
+        device.put([3, len], &[[1, 2], [2, 0]], &[8.0, -9.0], &mut some);
+        device.pick_columns([rows * count, channels], &[2, 0], &array, &mut columns);
+        found.push(device.download(&some, 3 * len));
+        let mut numbers = device.download(&columns, rows * count * 2);
+        found.push(numbers.clone());
+        // The second member is as it was in the first row, hardly differs in the second, is no number in the third.
+        numbers.iter_mut().step_by(2).for_each(|v| *v += 0.5);
+        numbers[8 + 1] += 1e-3;
+        numbers[16 + 3] = f32::NAN;
+        let (numbers, gradient) = (device.upload(&numbers), device.upload(&self.values[60..60 + rows * outputs * len]));
+        let (limits, margins) = (device.upload(&[1.0; 5]), device.upload(&[1.0; 10]));
+        let planes = Planes { numbers: &numbers, size: [count, channels], channels: &[2, 0] };
+        let slopes = |gradient| Slopes { gradient, limits: &limits, margins: &margins, outputs, safety: 2.0 };
+        for slopes in [None, Some(slopes(None)), Some(slopes(Some(&gradient)))] {
+            let differences = device.differences(rows, &planes, &array, slopes);
+            found.push(differences.iter().map(|difference| *difference as u8 as f32).collect());
+        }
+        device.put_planes(rows, &planes, &[[4, 1], [0, 0], [2, 1]], &mut some);
+        found.push(device.download(&some, 3 * len));
+        let mut g = device.upload(&self.values[60..60 + rows * outputs * len]);
+        device.multiply_each([rows, outputs, len], &array, &mut g);
+        found.push(device.download(&g, rows * outputs * len));
+        found
+    }
+}
+
+impl OnDevice for Picked {
+    fn on<D: Device + Clone + 'static>(&mut self, name: &str, device: &D) {
+        let (found, wanted) = (self.run(device), self.run(&Cpu::new()));
+        for (i, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            assert_agree(found, wanted, true, &format!("array {i} on {name}"));
+        }
+        let (all, predicted) = (&wanted[4], &wanted[6]);
+        assert_eq!(all, &[1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(predicted[3], 2.0, "a small change is out of reach");
+        assert_eq!(predicted[5], 1.0, "and what is no number is not");
+    }
+}
+
+#[test]
+fn rows_columns_and_planes_are_picked_and_compared_as_on_the_processor() {
+    let mut values = vec![0.0; 200];
+    Stream::new(9, "values", &[]).fill_normal(&mut values, 0.0, 1.0);
+    others(&mut Picked { values });
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Campaign;
 use super::fault::{ActivationFault, Fault, Stored};
-use crate::device::Cpu;
-use crate::executor::plan::Stage;
+use crate::device::{Cpu, Device};
+use crate::executor::plan::{Plan, Stage};
 use crate::executor::step::{Affine, Step, arrange};
 use crate::op::Op;
 use crate::op::arithmetic::places;
@@ -13,7 +13,7 @@ use crate::weights::Weights;
 
 /// What a fault changes.
 #[derive(Debug)]
-pub(super) enum Acting<'a> {
+pub(super) enum Acting<'a, D: Device = Cpu> {
     /// Nothing: the numbers that products are made with have the same bits.
     Nothing,
     /// One channel of what one stage gives.
@@ -21,7 +21,38 @@ pub(super) enum Acting<'a> {
     /// Numbers of what one node gives.
     Value(&'a ActivationFault),
     /// Anything else: stages, by number, after a number of the fault's own.
-    Stages(usize, BTreeMap<usize, Step<Cpu>>),
+    Stages(usize, BTreeMap<usize, Step<D>>),
+}
+
+impl<D: Device> Acting<'_, D> {
+    /// The value of which channels or numbers are changed; none where more is.
+    pub(super) fn value(&self, plan: &Plan) -> Option<usize> {
+        match self {
+            Self::Channel(channel) => Some(plan.stages[channel.stage].last),
+            Self::Value(fault) => Some(fault.node),
+            Self::Nothing | Self::Stages(..) => None,
+        }
+    }
+
+    /// What faults share that are computed together.
+    pub(super) fn place(&self) -> (usize, usize, usize) {
+        match self {
+            Self::Nothing => (0, 0, 0),
+            Self::Channel(channel) => (1, channel.stage, channel.group),
+            Self::Value(fault) => (2, fault.node, 0),
+            // Each has its own weights.
+            Self::Stages(number, _) => (3, *number, 0),
+        }
+    }
+
+    /// What neighbours of the same place have in common: a channel, and the number of it that changes.
+    pub(super) fn lever(&self) -> (usize, Option<usize>) {
+        if let Self::Channel(channel) = self {
+            (channel.output, channel.lever.map(|lever| lever.at))
+        } else {
+            (0, None)
+        }
+    }
 }
 
 /// A channel that is computed with other numbers.
@@ -65,20 +96,20 @@ impl Channel {
 }
 
 /// Finds where faults act; a scratch copy of the weights serves one fault after another.
-pub(super) struct Locator<'a, 'b> {
-    campaign: &'b Campaign<'a>,
+pub(super) struct Locator<'a, 'b, D: Device> {
+    campaign: &'b Campaign<'a, D>,
     scratch: Weights,
     /// How many faults were found to act in several stages.
     several: usize,
 }
 
-impl<'a, 'b> Locator<'a, 'b> {
-    pub(super) fn new(campaign: &'b Campaign<'a>) -> Self {
+impl<'a, 'b, D: Device> Locator<'a, 'b, D> {
+    pub(super) fn new(campaign: &'b Campaign<'a, D>) -> Self {
         Self { campaign, scratch: campaign.weights.clone(), several: 0 }
     }
 
     /// Where `fault` acts.
-    pub(super) fn locate<'f>(&mut self, fault: &'f Fault) -> Acting<'f> {
+    pub(super) fn locate<'f>(&mut self, fault: &'f Fault) -> Acting<'f, D> {
         let numbers = match fault {
             Fault::Activation(fault) if fault.elements.is_empty() => return Acting::Nothing,
             Fault::Activation(fault) => return Acting::Value(fault),

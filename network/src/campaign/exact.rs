@@ -14,42 +14,26 @@
 mod first;
 
 use std::collections::BTreeMap;
-use std::ops::Range as Span;
 
 use super::Campaign;
-use super::acting::{Acting, Locator};
+use super::acting::Acting;
 use super::change::{Change, Numbers, Partial, Row, differ};
-use super::fault::{ActivationFault, Fault, Run};
+use super::fault::{ActivationFault, Run};
 use super::flow::{Batch, Flow};
 use super::full::inside;
 use super::outcome::{Tally, is_close};
+use super::prepared::{Member, Prepared, Unit};
 use super::screen::{Audit, Screen};
-use super::tile::{CHUNK, Chunk};
+use super::tile::CHUNK;
 use crate::device::{Cpu, Device};
 use crate::executor::plan::Stage;
 use crate::executor::step::Step;
 use crate::op::arithmetic::places;
 
-/// Faults of one stage that are computed together: as many as a panel of weights has columns.
-pub(super) const TOGETHER: usize = 32;
 /// Bytes that the values around a stage may take for a batch of pairs.
 pub(super) const BATCH: usize = 1 << 20;
 /// A change this much larger than the largest fault-free number is carried on bit for bit.
 const LARGE: f32 = 64.0;
-
-/// Faults of one place and the examples of one chunk that they are tried on.
-pub(super) struct Unit<'u> {
-    chunk: &'u Chunk,
-    members: Vec<Member<'u>>,
-}
-
-/// A fault, and the places of its examples in the chunk.
-pub(super) struct Member<'u> {
-    run: usize,
-    fault: &'u Fault,
-    acting: &'u Acting<'u>,
-    images: Vec<usize>,
-}
 
 /// A member, and the place of an example in the chunk.
 #[derive(Clone, Copy)]
@@ -86,85 +70,6 @@ struct Waiting {
     dense: Vec<f32>,
 }
 
-/// Runs with what their faults do, and the examples that they ask for.
-pub(super) struct Prepared<'f> {
-    acting: Vec<Acting<'f>>,
-    /// Runs whose faults change something, those of one place after another.
-    pub groups: Vec<usize>,
-    /// All examples that are asked for.
-    pub needed: Vec<u32>,
-    /// For each run, places in `needed`, ascending; none where it is all of them.
-    places: Vec<Option<Vec<usize>>>,
-}
-
-impl<'f> Prepared<'f> {
-    pub(super) fn new(campaign: &Campaign<'_>, runs: &[Run<'f>]) -> Self {
-        let mut locator = Locator::new(campaign);
-        let acting: Vec<Acting<'f>> = runs.iter().map(|run| locator.locate(run.fault)).collect();
-        let mut groups: Vec<usize> = (0..runs.len()).filter(|&run| !matches!(acting[run], Acting::Nothing)).collect();
-        groups.sort_by_key(|&run| (acting[run].place(), acting[run].lever()));
-        let acts = || groups.iter().map(|&run| &runs[run]);
-        let needed: Vec<u32> = if acts().any(|run| run.images.is_none()) {
-            (0..campaign.count as u32).collect()
-        } else {
-            let mut all: Vec<u32> = acts().filter_map(|run| run.images).flatten().copied().collect();
-            all.sort_unstable();
-            all.dedup();
-            all
-        };
-        let places = |run: &Run<'_>| {
-            run.images.map(|images| {
-                let found = images.iter().filter_map(|image| needed.binary_search(image).ok());
-                let mut places: Vec<usize> = found.collect();
-                places.sort_unstable();
-                places
-            })
-        };
-        let places = runs.iter().map(places).collect();
-        Self { acting, groups, needed, places }
-    }
-
-    /// The counts of the runs whose faults change nothing; zero for all others.
-    pub(super) fn untouched(&self, campaign: &Campaign<'_>, runs: &[Run<'_>]) -> Vec<Tally> {
-        let one = |(run, acting): (&Run<'_>, &Acting<'_>)| {
-            let mut tally = Tally::default();
-            if matches!(acting, Acting::Nothing) {
-                campaign.images(run).iter().for_each(|&image| tally.untouched(&campaign.golden(image as usize)));
-            }
-            tally
-        };
-        runs.iter().zip(&self.acting).map(one).collect()
-    }
-
-    /// The places of a run's examples among those of `needed` from `start` on.
-    fn within(&self, run: usize, some: Span<usize>) -> Vec<usize> {
-        match &self.places[run] {
-            None => (0..some.len()).collect(),
-            Some(places) => {
-                let at = |bound: usize| places.partition_point(|&place| place < bound);
-                places[at(some.start)..at(some.end)].iter().map(|place| place - some.start).collect()
-            }
-        }
-    }
-
-    /// What there is to do on a chunk, which holds the examples of `needed` from `start` on.
-    pub(super) fn units<'u>(&'u self, chunk: &'u Chunk, start: usize, runs: &[Run<'u>]) -> Vec<Unit<'u>> {
-        let some = start..start + chunk.images.len();
-        let member = |&run: &usize| {
-            let images = self.within(run, some.clone());
-            (!images.is_empty()).then(|| Member { run, fault: runs[run].fault, acting: &self.acting[run], images })
-        };
-        let mut units = Vec::new();
-        for group in self.groups.chunk_by(|&a, &b| self.acting[a].place() == self.acting[b].place()) {
-            let mut members = group.iter().filter_map(member).peekable();
-            while members.peek().is_some() {
-                units.push(Unit { chunk, members: members.by_ref().take(TOGETHER).collect() });
-            }
-        }
-        units
-    }
-}
-
 impl Campaign<'_> {
     /// Runs what differs.
     pub(super) fn exact(&self, runs: &[Run<'_>]) -> Vec<Tally> {
@@ -195,39 +100,6 @@ impl Campaign<'_> {
         };
         let largest = self.executor.plan().stages.iter().skip(from).map(around).max().unwrap_or(1);
         (BATCH / (4 * largest.max(1))).clamp(4, 64)
-    }
-}
-
-impl Unit<'_> {
-    /// The value that the members change channels of; none where they change more.
-    pub(super) fn value(&self, campaign: &Campaign<'_>) -> Option<usize> {
-        match self.members[0].acting {
-            Acting::Channel(channel) => Some(campaign.executor.plan().stages[channel.stage].last),
-            Acting::Value(fault) => Some(fault.node),
-            Acting::Nothing | Acting::Stages(..) => None,
-        }
-    }
-}
-
-impl Acting<'_> {
-    /// What faults share that are computed together.
-    fn place(&self) -> (usize, usize, usize) {
-        match self {
-            Self::Nothing => (0, 0, 0),
-            Self::Channel(channel) => (1, channel.stage, channel.group),
-            Self::Value(fault) => (2, fault.node, 0),
-            // Each has its own weights.
-            Self::Stages(number, _) => (3, *number, 0),
-        }
-    }
-
-    /// What neighbours of the same place have in common: a channel, and the number of it that changes.
-    fn lever(&self) -> (usize, Option<usize>) {
-        if let Self::Channel(channel) = self {
-            (channel.output, channel.lever.map(|lever| lever.at))
-        } else {
-            (0, None)
-        }
     }
 }
 
@@ -476,7 +348,7 @@ impl Waiting {
 }
 
 /// The channel that all elements of a fault are in, if there is one.
-fn only_channel(fault: &ActivationFault, shape: &[usize]) -> Option<usize> {
+pub(super) fn only_channel(fault: &ActivationFault, shape: &[usize]) -> Option<usize> {
     let [_, channels] = places(shape);
     let mut found = fault.elements.iter().map(|&element| inside(shape, element) % channels);
     let first = found.next()?;

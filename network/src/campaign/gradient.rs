@@ -2,35 +2,32 @@
 
 use super::Campaign;
 use super::full::inside;
-use super::tile::Chunk;
-use crate::device::{Buffer, Cpu, Device, Place, Product, UNLIMITED};
+use crate::device::{Bounds, Buffer, Cpu, Device, Fused, Place, Product, UNLIMITED};
 use crate::executor::plan::Stage;
 use crate::executor::step::{Step, Work};
-use crate::kernel::{Threads, conv};
-use crate::op::Op;
 use crate::op::arithmetic::{Backward, Context, Forward, Kept, Pass, Target, Targets, places};
+use crate::op::layout::plain;
+use crate::op::{Beyond, Op};
 
 /// What the way back through a stage needs besides its values.
 #[derive(Debug)]
-pub(super) enum Reverse {
-    Convolution(conv::PackedBackward),
+pub(super) enum Reverse<D: Device> {
+    Convolution(D::Backward),
     /// `outputs x inputs`, row-major.
-    Linear(Buffer),
+    Linear(D::Buffer),
     /// The step has all there is.
     Other,
 }
 
-impl Campaign<'_> {
+impl<D: Device> Campaign<'_, D> {
     /// Every stage arranged for the way back.
-    pub(super) fn reversed(&self) -> Vec<Reverse> {
+    pub(super) fn reversed(&self) -> Vec<Reverse<D>> {
         let (executor, device) = (&self.executor, self.executor.device());
-        let each = |(stage, step): (&Stage, &Step<Cpu>)| {
-            let weights = || step.multiplied(self.weights, stage);
+        let each = |(stage, step): (&Stage, &Step<D>)| {
+            let weights = || device.upload(&step.multiplied(self.weights, stage));
             match &step.work {
-                Work::Convolution(geometry, _) => {
-                    Reverse::Convolution(conv::PackedBackward::new(device.instruction_set(), geometry, &weights()))
-                }
-                Work::Linear(_) => Reverse::Linear(device.upload(&weights())),
+                Work::Convolution(geometry, _) => Reverse::Convolution(device.pack_backward(geometry, &weights())),
+                Work::Linear(_) => Reverse::Linear(weights()),
                 _ => Reverse::Other,
             }
         };
@@ -38,32 +35,40 @@ impl Campaign<'_> {
     }
 }
 
-/// Gradients of the margins of a chunk's examples on their way back; rows are `[example][other class]`.
-pub(super) struct Margins<'a, 'c> {
-    campaign: &'a Campaign<'c>,
-    device: &'a Cpu,
-    chunk: &'a Chunk,
-    reversed: &'a [Reverse],
+/// Gradients of the margins of some examples on their way back; rows are `[example][other class]`.
+pub(super) struct Margins<'a, 'c, D: Device> {
+    campaign: &'a Campaign<'c, D>,
+    device: &'a D,
+    /// How many examples there are.
+    images: usize,
+    /// Every value of the network for them.
+    golden: &'a [Option<D::Buffer>],
+    reversed: &'a [Reverse<D>],
     /// Of each value, as far as its readers have added theirs.
-    values: Vec<Option<Buffer>>,
+    values: Vec<Option<D::Buffer>>,
 }
 
-impl<'a, 'c> Margins<'a, 'c> {
-    /// The gradients of the outputs.
-    pub(super) fn new(campaign: &'a Campaign<'c>, device: &'a Cpu, chunk: &'a Chunk, reversed: &'a [Reverse]) -> Self {
+impl<'a, 'c, D: Device> Margins<'a, 'c, D> {
+    /// The gradients of the outputs, for examples and every value of the network for them.
+    pub(super) fn new(
+        campaign: &'a Campaign<'c, D>,
+        device: &'a D,
+        (images, golden): (&[u32], &'a [Option<D::Buffer>]),
+        reversed: &'a [Reverse<D>],
+    ) -> Self {
         let network = campaign.weights.network();
         let (classes, shape) = (network.output_len(), network.output());
-        let mut rows = vec![0.0; chunk.images.len() * (classes - 1) * classes];
-        for (example, rows) in chunk.images.iter().zip(rows.chunks_exact_mut(((classes - 1) * classes).max(1))) {
+        let mut rows = vec![0.0; images.len() * (classes - 1) * classes];
+        for (example, rows) in images.iter().zip(rows.chunks_exact_mut(((classes - 1) * classes).max(1))) {
             let predicted = campaign.predicted[*example as usize];
             for (row, other) in rows.chunks_exact_mut(classes).zip((0..classes).filter(|&j| j != predicted)) {
                 row[inside(shape, predicted)] = 1.0;
                 row[inside(shape, other)] = -1.0;
             }
         }
-        let mut values: Vec<Option<Buffer>> = network.shapes().iter().map(|_| None).collect();
+        let mut values: Vec<Option<D::Buffer>> = network.shapes().iter().map(|_| None).collect();
         values[campaign.output()] = Some(device.upload(&rows));
-        Self { campaign, device, chunk, reversed, values }
+        Self { campaign, device, images: images.len(), golden, reversed, values }
     }
 
     fn others(&self) -> usize {
@@ -71,61 +76,50 @@ impl<'a, 'c> Margins<'a, 'c> {
     }
 
     fn rows(&self) -> usize {
-        self.chunk.images.len() * self.others()
+        self.images * self.others()
     }
 
-    /// The gradient of value `value`, `[example][channel][other class][place]`; `None` where it reaches no output. It is complete once
-    /// all stages that read the value have been taken back.
-    pub(super) fn of(&self, value: usize) -> Option<Vec<f32>> {
-        let from = self.values[value].as_ref()?;
-        let [count, channels] = places(&self.campaign.weights.network().shapes()[value]);
-        let (others, len) = (self.others(), count * channels);
-        let mut to = vec![0.0; self.rows() * len];
-        for (row, from) in from[..self.rows() * len].chunks_exact(len).enumerate() {
-            let (example, other) = (row / others, row % others);
-            for channel in 0..channels {
-                let to = &mut to[((example * channels + channel) * others + other) * count..][..count];
-                to.iter_mut().zip(from[channel..].iter().step_by(channels)).for_each(|(to, g)| *to = *g);
-            }
-        }
-        Some(to)
+    fn golden(&self, value: usize) -> &'a D::Buffer {
+        self.golden[value].as_ref().expect("fault-free values of all stages are there")
+    }
+
+    /// The gradient of value `value`, `[example][other class]` and then in the order inside; `None` where it reaches no output. It is
+    /// complete once all stages that read the value have been taken back.
+    pub(super) fn inside(&self, value: usize) -> Option<&D::Buffer> {
+        self.values[value].as_ref()
     }
 
     /// Takes stage `index` back.
     pub(super) fn back(&mut self, index: usize) {
-        let stage = &self.campaign.executor.plan().stages[index];
+        let (campaign, device) = (self.campaign, self.device);
+        let stage = &campaign.executor.plan().stages[index];
         let Some(mut g) = self.values[stage.last].take() else { return };
         self.gate(stage, index, &mut g);
         if let Some(value) = stage.residual {
             self.add(value, &g);
         }
-        let network = self.campaign.weights.network();
-        let (rows, step) = (self.rows(), &self.campaign.executor.steps()[index]);
+        let shapes = campaign.weights.network().shapes();
+        let (rows, step) = (self.rows(), &campaign.executor.steps()[index]);
         let input = stage.inputs[0];
         match (&self.reversed[index], &step.work) {
             (Reverse::Convolution(weights), Work::Convolution(geometry, _)) => {
                 let (accumulate, mut dx) = self.target(input);
-                let how = (self.device.instruction_set(), Threads::One);
-                let dy = &g[..rows * geometry.output_len()];
-                conv::backward_input(how, geometry, weights, dy, accumulate, &mut dx[..rows * geometry.input_len()]);
+                device.convolution_backward_input(rows, geometry, weights, &g, accumulate, &mut dx);
                 self.values[input] = Some(dx);
             }
             (Reverse::Linear(weights), _) => {
-                let ([count, inputs], [_, outputs]) =
-                    (places(&network.shapes()[input]), places(&network.shapes()[stage.last]));
+                let ([count, inputs], [_, outputs]) = (places(&shapes[input]), places(&shapes[stage.last]));
                 let (accumulate, mut dx) = self.target(input);
                 let size = [rows * count, outputs, inputs];
                 let product = Product::one(size, Place::rows(outputs), Place::rows(inputs), Place::rows(inputs));
-                self.device.product(&Product { accumulate, ..product }, &g, weights, &mut dx);
+                device.product(&Product { accumulate, ..product }, &g, weights, &mut dx);
                 self.values[input] = Some(dx);
             }
             (_, Work::Scale(scale)) => {
-                let [_, channels] = places(&network.shapes()[input]);
-                let len = rows * self.campaign.executor.len(input);
-                for place in g[..len].chunks_exact_mut(channels) {
-                    place.iter_mut().zip(scale.iter()).for_each(|(g, scale)| *g *= scale);
-                }
-                self.add(input, &g);
+                let [count, channels] = places(&shapes[input]);
+                let mut scaled = device.buffer(rows * count * channels);
+                device.scale_shift([rows * count, channels], scale, &g, Fused::default(), &mut scaled);
+                self.add(input, &scaled);
             }
             (_, Work::Plain(parameters)) => self.plain(stage, parameters, &g),
             _ => {}
@@ -133,64 +127,64 @@ impl<'a, 'c> Margins<'a, 'c> {
     }
 
     /// Where gradient of `value` goes, and whether something is there already.
-    fn target(&mut self, value: usize) -> (bool, Buffer) {
+    fn target(&mut self, value: usize) -> (bool, D::Buffer) {
         let sum = self.values[value].take();
         let accumulate = sum.is_some();
         let room = || self.device.buffer(self.rows() * self.campaign.executor.len(value));
         (accumulate, sum.unwrap_or_else(room))
     }
 
-    fn add(&mut self, value: usize, g: &Buffer) {
+    fn add(&mut self, value: usize, g: &D::Buffer) {
         let len = self.rows() * self.campaign.executor.len(value);
         let (accumulate, mut sum) = self.target(value);
-        if accumulate {
-            self.device.accumulate(len, g, &mut sum);
-        } else {
-            sum[..len].copy_from_slice(&g[..len]);
-        }
+        self.device.copy(1, &plain(len), g, accumulate, &mut sum);
         self.values[value] = Some(sum);
     }
 
     /// From the gradient of what a stage gives to that of its sums: limits and functions that follow them.
-    fn gate(&self, stage: &Stage, index: usize, g: &mut Buffer) {
-        let (others, len) = (self.others(), self.campaign.executor.len(stage.last));
-        let each = |factors: &[f32], g: &mut [f32]| {
-            for (row, g) in g[..self.rows() * len].chunks_exact_mut(len).enumerate() {
-                let factors = &factors[row / others * len..][..len];
-                g.iter_mut().zip(factors).for_each(|(g, factor)| *g *= factor);
-            }
-        };
-        let all = self.chunk.images.len() * len;
+    fn gate(&self, stage: &Stage, index: usize, g: &mut D::Buffer) {
+        if stage.clip == UNLIMITED && stage.then.is_none() {
+            return;
+        }
+        let (device, executor) = (self.device, &self.campaign.executor);
+        let [count, channels] = places(&self.campaign.weights.network().shapes()[stage.last]);
+        let len = count * channels;
+        let all = self.images * len;
+        let (mut ones, mut factors) = (device.buffer(all), device.buffer(all));
+        device.fill(1.0, all, &mut ones);
         if stage.clip != UNLIMITED {
-            let (low, high) = stage.clip;
-            let y = &self.chunk.value(stage.last)[..all];
-            let factors: Vec<f32> = y.iter().map(|v| if *v > low && *v < high { 1.0 } else { 0.0 }).collect();
-            each(&factors, g);
+            // A number at a limit was cut off, so only those strictly between pass.
+            let [low, high] =
+                [stage.clip.0, stage.clip.1.next_down()].map(|limit| device.upload(&vec![limit; channels]));
+            let bounds = Bounds { low: &low, high: &high, beyond: Beyond::Bound };
+            let y = self.golden(stage.last);
+            device.clamp_backward([self.images * count, channels], bounds, (y, &ones), false, &mut factors);
+            device.multiply_each([self.images, self.others(), len], &factors, g);
         }
         if let Some(f) = stage.then {
-            let (executor, network) = (&self.campaign.executor, self.campaign.weights.network());
             let before = Stage { then: None, ..stage.clone() };
-            let images = self.chunk.images.len();
-            let z = executor.steps()[index].run(self.device, network, &before, images, &self.chunk.values);
-            let factors: Vec<f32> = z[..all].iter().map(|z| f.derivative(*z)).collect();
-            each(&factors, g);
+            let network = self.campaign.weights.network();
+            let z = executor.steps()[index].run(device, network, &before, self.images, self.golden);
+            device.activation_backward(f, all, &z, &ones, false, &mut factors);
+            device.multiply_each([self.images, self.others(), len], &factors, g);
         }
     }
 
     /// An operation without weights of its own kind: forward and backward as in training, each example once for every margin.
-    fn plain(&mut self, stage: &Stage, parameters: &[Buffer], g: &Buffer) {
+    fn plain(&mut self, stage: &Stage, parameters: &[D::Buffer], g: &D::Buffer) {
         let (network, device, rows) = (self.campaign.weights.network(), self.device, self.rows());
         let op: &Op = &network.nodes()[stage.head - 1].op;
         let inputs: Vec<&[usize]> =
             network.nodes()[stage.head - 1].inputs.iter().map(|&value| network.shapes()[value].as_slice()).collect();
+        let example_of: Vec<u32> = (0..rows).map(|row| (row / self.others()) as u32).collect();
         let repeated = |&value: &usize| {
             let len = self.campaign.executor.len(value);
-            let x = self.chunk.value(value)[..self.chunk.images.len() * len].chunks_exact(len.max(1));
-            device
-                .upload(&x.flat_map(|x| std::iter::repeat_n(x, self.others())).flatten().copied().collect::<Vec<f32>>())
+            let mut x = device.buffer(rows * len);
+            device.pick_rows(len, &example_of, self.golden(value), &mut x);
+            x
         };
-        let x: Vec<Buffer> = stage.inputs.iter().map(repeated).collect();
-        let x: Vec<&Buffer> = x.iter().collect();
+        let x: Vec<D::Buffer> = stage.inputs.iter().map(repeated).collect();
+        let x: Vec<&D::Buffer> = x.iter().collect();
         let cx = Context {
             device,
             images: rows,
@@ -207,14 +201,33 @@ impl<'a, 'c> Margins<'a, 'c> {
         let room = |&value: &usize| {
             Some(Target { buffer: device.buffer(rows * self.campaign.executor.len(value)), accumulate: false })
         };
-        let mut targets: Vec<Option<Target<Cpu>>> = stage.inputs.iter().map(room).collect();
+        let mut targets: Vec<Option<Target<D>>> = stage.inputs.iter().map(room).collect();
         let pass = Pass { x: &x, y: &y, kept: &kept, dy: g, sums: None };
-        let mut own: Vec<Buffer> = parameters.iter().map(|p| device.buffer(p.len())).collect();
+        let len = |p: usize| network.parameters()[p].len();
+        let mut own: Vec<D::Buffer> = network.parameters_of(stage.head).map(|p| device.buffer(len(p))).collect();
         op.backward(&cx, &pass, &mut Targets { inputs: &mut targets, parameters: &mut own });
         for (target, &value) in targets.into_iter().zip(&stage.inputs) {
             if let Some(Target { buffer, .. }) = target {
                 self.add(value, &buffer);
             }
         }
+    }
+}
+
+impl Margins<'_, '_, Cpu> {
+    /// [`Margins::inside`] as `[example][channel][other class][place]`.
+    pub(super) fn of(&self, value: usize) -> Option<Vec<f32>> {
+        let from: &Buffer = self.inside(value)?;
+        let [count, channels] = places(&self.campaign.weights.network().shapes()[value]);
+        let (others, len) = (self.others(), count * channels);
+        let mut to = vec![0.0; self.rows() * len];
+        for (row, from) in from[..self.rows() * len].chunks_exact(len).enumerate() {
+            let (example, other) = (row / others, row % others);
+            for channel in 0..channels {
+                let to = &mut to[((example * channels + channel) * others + other) * count..][..count];
+                to.iter_mut().zip(from[channel..].iter().step_by(channels)).for_each(|(to, g)| *to = *g);
+            }
+        }
+        Some(to)
     }
 }

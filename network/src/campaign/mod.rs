@@ -13,6 +13,7 @@ mod full;
 mod gradient;
 mod keep;
 mod outcome;
+mod prepared;
 mod screen;
 mod suffix;
 #[cfg(test)]
@@ -296,6 +297,17 @@ impl<'a, D: Device> Campaign<'a, D> {
         let rows: Vec<f32> =
             images.iter().flat_map(|&image| &self.examples.x[image as usize * len..][..len]).copied().collect();
         self.executor.inside(device, 0, images.len(), &rows)
+    }
+
+    /// Every value that exists for examples `images`, as it is inside.
+    fn values(&self, device: &D, images: &[u32]) -> Vec<Option<D::Buffer>> {
+        let network = self.weights.network();
+        let mut values: Vec<Option<D::Buffer>> = network.shapes().iter().map(|_| None).collect();
+        values[0] = Some(self.input(device, images));
+        for (stage, step) in self.executor.plan().stages.iter().zip(self.executor.steps()) {
+            values[stage.last] = Some(step.run(device, network, stage, images.len(), &values));
+        }
+        values
     }
 }
 

@@ -14,13 +14,15 @@
 //! outcomes say how many of these were critical. A skipped pair may in truth be masked: in a screened campaign `masked` is a lower
 //! bound.
 
-use super::exact::{Prepared, Runner, Unit};
+use super::exact::Runner;
 use super::fault::{Fault, Run};
 use super::gradient::{Margins, Reverse};
 use super::outcome::Tally;
+use super::prepared::{Prepared, Unit};
 use super::tile::{CHUNK, Chunk};
 use super::{Campaign, CampaignError};
 use crate::device::{Cpu, Device};
+use crate::kernel::planes::reach;
 use crate::random::Stream;
 
 /// How pairs are screened.
@@ -117,19 +119,6 @@ impl Screen<'_> {
     }
 }
 
-/// The sum of the sizes of products, in eight parts so that it takes vectors.
-fn reach(change: &[f32], gradient: &[f32]) -> f32 {
-    let mut parts = [0.0_f32; 8];
-    let (a, b) = (change.chunks_exact(8), gradient.chunks_exact(8));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(d, g)| (d * g).abs()).sum();
-    for (a, b) in a.zip(b) {
-        for (part, (d, g)) in parts.iter_mut().zip(a.iter().zip(b)) {
-            *part += (d * g).abs();
-        }
-    }
-    parts.iter().sum::<f32>() + rest
-}
-
 /// Examples whose audits are drawn together.
 const DRAWN: u32 = 64;
 
@@ -194,15 +183,15 @@ impl Campaign<'_> {
         &self,
         device: &Cpu,
         chunk: &Chunk,
-        reversed: &[Reverse],
+        reversed: &[Reverse<Cpu>],
         how: &Screening,
         units: &[Unit<'_>],
     ) -> Vec<(usize, Tally)> {
         let mut tallies = Vec::new();
-        let mut margins = Margins::new(self, device, chunk, reversed);
+        let mut margins = Margins::new(self, device, (&chunk.images, &chunk.values), reversed);
         let mut screened: Vec<&Unit<'_>> = Vec::new();
         for unit in units {
-            match unit.value(self) {
+            match unit.members[0].acting.value(self.executor.plan()) {
                 Some(_) => screened.push(unit),
                 None => tallies.extend(Runner::new(self, device, unit, None).run()),
             }
@@ -212,8 +201,9 @@ impl Campaign<'_> {
             if screened.is_empty() {
                 break;
             }
-            let (here, later): (Vec<&Unit<'_>>, Vec<&Unit<'_>>) =
-                screened.into_iter().partition(|unit| unit.value(self) == Some(value));
+            let (here, later): (Vec<&Unit<'_>>, Vec<&Unit<'_>>) = screened
+                .into_iter()
+                .partition(|unit| unit.members[0].acting.value(self.executor.plan()) == Some(value));
             screened = later;
             if !here.is_empty() {
                 let gradient = margins.of(value);
@@ -228,7 +218,9 @@ impl Campaign<'_> {
         }
         tallies
     }
+}
 
+impl<D: Device> Campaign<'_, D> {
     /// By how much the prediction for example `image` leads each other class.
     pub(super) fn margins(&self, image: usize) -> impl ExactSizeIterator<Item = f32> {
         let golden = self.golden(image);

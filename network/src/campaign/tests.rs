@@ -156,19 +156,23 @@ fn faults(weights: &Weights, exposed: &[usize]) -> Vec<Fault> {
     faults
 }
 
-/// Asserts that both methods come to the same verdicts, and gives what they agree on.
+/// Asserts that all methods come to the same verdicts, and gives what they agree on.
 fn agree(name: &str, network: &Network, count: usize, exposed: &[usize], tf32: &[usize]) -> Vec<Outcome> {
     let (weights, x) = (weights(network), images(network, count));
     let labels: Vec<u32> = (0..count as u32).map(|i| i % 10).collect();
     let faults = faults(&weights, exposed);
     let runs: Vec<Run<'_>> = faults.iter().map(Run::all).collect();
-    let with = |method| {
+    let campaign = |method| {
         let (exposed, tf32) = (exposed.iter().copied().collect(), tf32.iter().copied().collect());
         let options = Options { method, exposed, tf32, ..Options::default() };
         let examples = Examples { x: &x, labels: Some(&labels) };
-        Campaign::new(&weights, examples, options).unwrap().evaluate(&runs).unwrap()
+        Campaign::new(&weights, examples, options).unwrap()
     };
-    let (full, exact) = (with(Method::Full), with(Method::Exact));
+    let [full, exact] = [Method::Full, Method::Exact].map(|method| campaign(method).evaluate(&runs).unwrap());
+    let by_suffix = campaign(Method::Exact).evaluate_by_suffix(&runs).unwrap();
+    for ((fault, full), by_suffix) in faults.iter().zip(&full).zip(&by_suffix) {
+        assert_eq!(full, by_suffix, "{name} {fault:?}");
+    }
     for ((fault, full), exact) in faults.iter().zip(&full).zip(&exact) {
         let what = |o: &Outcome| (o.images, o.critical, o.non_finite, o.correct);
         assert_eq!(what(full), what(exact), "{name} {fault:?} {full:?} {exact:?}");
@@ -368,7 +372,7 @@ fn gradients_of_margins_are_those_of_training() {
         let device = Cpu::new();
         let numbers: Vec<u32> = (0..count as u32).collect();
         let (chunk, reversed) = (campaign.chunk(&device, &numbers), campaign.reversed());
-        let mut margins = gradient::Margins::new(&campaign, &device, &chunk, &reversed);
+        let mut margins = gradient::Margins::new(&campaign, &device, (&chunk.images, &chunk.values), &reversed);
         (0..campaign.executor.plan().stages.len()).rev().for_each(|index| margins.back(index));
         let found = margins.of(0).unwrap();
         let trainer = Trainer::new(&network, device.clone());
@@ -426,6 +430,26 @@ fn a_screening_that_audits_everything_is_an_exact_campaign() {
     let wrong = sum(&whole, |o| o.audit_wrong);
     assert_eq!((sum(&exact, |o| o.critical) - sum(&none, |o| o.critical)).to_bits(), wrong.to_bits());
     assert!(wrong <= 5e-3 * skipped, "{wrong} of {skipped} are wrong");
+    // Where whole batches run on, the same pairs are left out, but for those in which nothing differs.
+    let by_suffix = |audit| {
+        let method = Method::Screened(Screening { audit, ..Screening::default() });
+        let options = Options { method, exposed: BTreeSet::from([node]), ..Options::default() };
+        let campaign = Campaign::new(&weights, Examples { x: &x, labels: None }, options).unwrap();
+        campaign.evaluate_by_suffix(&runs).unwrap()
+    };
+    let full = with(Method::Full);
+    for (full, whole) in full.iter().zip(&by_suffix(1.0)) {
+        assert_eq!(*full, Outcome { audited: 0, audit_wrong: 0, ..*whole });
+    }
+    for (of_some, also) in none.iter().zip(&by_suffix(0.0)) {
+        assert_eq!(
+            (of_some.critical, of_some.screened_out + of_some.masked),
+            (also.critical, also.screened_out + also.masked)
+        );
+        assert!(also.masked >= of_some.masked, "{of_some:?} {also:?}");
+    }
+    assert!(sum(&by_suffix(0.0), |o| o.screened_out) > 0.5 * skipped);
+    assert_eq!(sum(&by_suffix(1.0), |o| o.audit_wrong).to_bits(), wrong.to_bits());
     let refused =
         Options { method: Method::Screened(Screening { safety: 0.5, ..Screening::default() }), ..Options::default() };
     let refused = Campaign::new(&weights, Examples { x: &x, labels: None }, refused).err().unwrap().to_string();

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use super::Campaign;
-use super::exact::{BATCH, TOGETHER};
+use super::exact::BATCH;
+use super::prepared::TOGETHER;
 use crate::device::{Buffer, Cpu, Device, UNLIMITED};
 use crate::executor::plan::Stage;
 use crate::op::arithmetic::places;
@@ -68,14 +69,8 @@ impl Campaign<'_> {
 
     /// Runs `images` through the network.
     pub(super) fn chunk(&self, device: &Cpu, images: &[u32]) -> Chunk {
-        let (network, plan) = (self.weights.network(), self.executor.plan());
-        let mut values: Vec<Option<Buffer>> = network.shapes().iter().map(|_| None).collect();
-        values[0] = Some(self.input(device, images));
-        for (stage, step) in plan.stages.iter().zip(self.executor.steps()) {
-            values[stage.last] = Some(step.run(device, network, stage, images.len(), &values));
-        }
-        let sums = plan.stages.iter().map(|_| OnceLock::new()).collect();
-        Chunk { images: images.to_vec(), values, sums }
+        let sums = self.executor.plan().stages.iter().map(|_| OnceLock::new()).collect();
+        Chunk { images: images.to_vec(), values: self.values(device, images), sums }
     }
 
     /// Runs `images` through the network, in chunks.

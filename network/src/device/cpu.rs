@@ -6,13 +6,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::pool::{Buffer, Pool};
-use super::{Adam, Bounds, Convolution, Device, Fused, Pattern, Pooling, Product, Statistics, Strided};
+use super::{
+    Adam, Bounds, Convolution, Device, Difference, Fused, Pattern, Planes, Pooling, Product, Slopes, Statistics,
+    Strided,
+};
 use crate::activation::Activation;
 use crate::kernel::elementwise::{Limits, Then};
 use crate::kernel::matmul::{Around, Matrix, Packed};
 use crate::kernel::norm::Combination;
 use crate::kernel::{
-    InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, optimise, pool, softmax, sparse,
+    InstructionSet, Threads, conv, copy, elementwise, lstm, matmul, norm, optimise, pick, planes, pool, softmax, sparse,
 };
 
 /// All threads of the current rayon pool, with the best instructions there are.
@@ -68,10 +71,17 @@ fn limits<'a>(bounds: &Bounds<'a, Buffer>, channels: usize) -> Limits<'a> {
     Limits { low: &bounds.low[..channels], high: &bounds.high[..channels], beyond: bounds.beyond }
 }
 
+/// The kernels' form of planes of `rows` rows.
+fn numbers<'a>(planes: &Planes<'a, Buffer>, rows: usize) -> Planes<'a, [f32]> {
+    let Planes { numbers, size, channels } = *planes;
+    Planes { numbers: &numbers[..rows * size[0] * channels.len()], size, channels }
+}
+
 impl Device for Cpu {
     type Buffer = Buffer;
     type Linear = Packed;
     type Kernel = conv::PackedForward;
+    type Backward = conv::PackedBackward;
 
     fn buffer(&self, len: usize) -> Buffer {
         self.pool.take(len)
@@ -220,18 +230,21 @@ impl Device for Cpu {
         conv::forward_with_statistics(self.how(), conv, weight, x, &around, &mut y[..len])
     }
 
+    fn pack_backward(&self, conv: &Convolution, weight: &Buffer) -> conv::PackedBackward {
+        conv::PackedBackward::new(self.set, conv, &weight[..conv.weight_len()])
+    }
+
     fn convolution_backward_input(
         &self,
         images: usize,
         conv: &Convolution,
-        weight: &Buffer,
+        weight: &conv::PackedBackward,
         dy: &Buffer,
         accumulate: bool,
         dx: &mut Buffer,
     ) {
-        let weight = conv::PackedBackward::new(self.set, conv, &weight[..conv.weight_len()]);
         let (dy, dx) = (&dy[..images * conv.output_len()], &mut dx[..images * conv.input_len()]);
-        conv::backward_input(self.how(), conv, &weight, dy, accumulate, dx);
+        conv::backward_input(self.how(), conv, weight, dy, accumulate, dx);
     }
 
     fn convolution_backward_weight(&self, images: usize, conv: &Convolution, x: &Buffer, dy: &Buffer, dw: &mut Buffer) {
@@ -424,5 +437,52 @@ impl Device for Cpu {
         let len = size[0] * size[1];
         let cells = (&before[..len], &after[..len]);
         lstm::cell_backward(size[1], &gates[..4 * len], cells, &dh[..len], &mut dc[..len], &mut dgates[..4 * len]);
+    }
+
+    fn pick_rows(&self, len: usize, rows: &[u32], from: &Buffer, to: &mut Buffer) {
+        pick::rows(len, rows, from, &mut to[..rows.len() * len]);
+    }
+
+    fn pick_columns(&self, [rows, columns]: [usize; 2], picks: &[u32], from: &Buffer, to: &mut Buffer) {
+        pick::columns(columns, picks, &from[..rows * columns], &mut to[..rows * picks.len()]);
+    }
+
+    fn take(&self, [rows, len]: [usize; 2], places: &[[u32; 2]], from: &Buffer) -> Vec<f32> {
+        pick::take(len, places, &from[..rows * len])
+    }
+
+    fn put(&self, [rows, len]: [usize; 2], places: &[[u32; 2]], values: &[f32], to: &mut Buffer) {
+        pick::put(len, places, values, &mut to[..rows * len]);
+    }
+
+    fn multiply_each(&self, [images, times, len]: [usize; 3], by: &Buffer, g: &mut Buffer) {
+        pick::multiply_each([times, len], &by[..images * len], &mut g[..images * times * len]);
+    }
+
+    fn largest(&self, [rows, len]: [usize; 2], x: &Buffer) -> Vec<f32> {
+        pick::largest(len, &x[..rows * len])
+    }
+
+    fn differences(
+        &self,
+        rows: usize,
+        planes: &Planes<'_, Buffer>,
+        array: &Buffer,
+        slopes: Option<Slopes<'_, Buffer>>,
+    ) -> Vec<Difference> {
+        let [count, channels] = planes.size;
+        let slopes = slopes.map(|s| Slopes {
+            gradient: s.gradient.map(|gradient| &gradient[..rows * s.outputs * count * channels]),
+            limits: &s.limits[..rows],
+            margins: &s.margins[..rows * s.outputs],
+            outputs: s.outputs,
+            safety: s.safety,
+        });
+        planes::differences(&numbers(planes, rows), &array[..rows * count * channels], slopes)
+    }
+
+    fn put_planes(&self, rows: usize, planes: &Planes<'_, Buffer>, pairs: &[[u32; 2]], to: &mut Buffer) {
+        let [count, channels] = planes.size;
+        planes::put(&numbers(planes, rows), pairs, &mut to[..pairs.len() * count * channels]);
     }
 }

@@ -17,6 +17,7 @@ pub use crate::kernel::copy::Strided;
 pub use crate::kernel::matmul::{Place, Product};
 pub use crate::kernel::norm::Statistics;
 pub use crate::kernel::optimise::Adam;
+pub use crate::kernel::planes::{Difference, Planes, Slopes};
 pub use crate::kernel::pool::{Kind, Pooling};
 pub use crate::kernel::sparse::Pattern;
 pub use cpu::Cpu;
@@ -75,6 +76,8 @@ pub trait Device: Debug + Sized + Sync {
     type Linear: Debug + Send + Sync;
     /// Weights of a convolution, arranged for it.
     type Kernel: Debug + Send + Sync;
+    /// Weights of a convolution, arranged for the gradient of its input.
+    type Backward: Debug + Send + Sync;
 
     /// Whether products with few weights gain by leaving out the others.
     const SPARSE: bool = true;
@@ -208,12 +211,14 @@ pub trait Device: Debug + Sized + Sync {
         let [height, width, channels] = conv.output();
         self.statistics([images, height * width, channels], y)
     }
+    /// Arranges the weights of a convolution for [`Device::convolution_backward_input`].
+    fn pack_backward(&self, conv: &Convolution, weight: &Self::Buffer) -> Self::Backward;
     /// The gradient of a convolution's input, or adds it.
     fn convolution_backward_input(
         &self,
         images: usize,
         conv: &Convolution,
-        weight: &Self::Buffer,
+        weight: &Self::Backward,
         dy: &Self::Buffer,
         accumulate: bool,
         dx: &mut Self::Buffer,
@@ -373,4 +378,28 @@ pub trait Device: Debug + Sized + Sync {
         dc: &mut Self::Buffer,
         dgates: &mut Self::Buffer,
     );
+
+    /// Row `rows[i]` of `from` becomes row `i` of `to`; rows are `len` long.
+    fn pick_rows(&self, len: usize, rows: &[u32], from: &Self::Buffer, to: &mut Self::Buffer);
+    /// The numbers at `picks` of each of `size[0]` rows of `size[1]` numbers.
+    fn pick_columns(&self, size: [usize; 2], picks: &[u32], from: &Self::Buffer, to: &mut Self::Buffer);
+    /// The numbers at places `[row, place in it]`; `size` is rows and their length.
+    fn take(&self, size: [usize; 2], places: &[[u32; 2]], from: &Self::Buffer) -> Vec<f32>;
+    /// Puts numbers at places `[row, place in it]`, none of them twice; `size` is rows and their length.
+    fn put(&self, size: [usize; 2], places: &[[u32; 2]], values: &[f32], to: &mut Self::Buffer);
+    /// Multiplies each row of `g`, of which every image has `size[1]`, by the image's row of `by`; `size` is images, rows of an
+    /// image, length of a row.
+    fn multiply_each(&self, size: [usize; 3], by: &Self::Buffer, g: &mut Self::Buffer);
+    /// The largest size of a number in each of `size[0]` rows of `size[1]` numbers; NaN is passed over.
+    fn largest(&self, size: [usize; 2], x: &Self::Buffer) -> Vec<f32>;
+    /// How the numbers of each member compare with their channel of `array` in each of `rows` rows, `[row][member]`.
+    fn differences(
+        &self,
+        rows: usize,
+        planes: &Planes<'_, Self::Buffer>,
+        array: &Self::Buffer,
+        slopes: Option<Slopes<'_, Self::Buffer>>,
+    ) -> Vec<Difference>;
+    /// Puts the numbers of pairs of a row (of `rows`) and a member into the arrays `to`, one for each pair.
+    fn put_planes(&self, rows: usize, planes: &Planes<'_, Self::Buffer>, pairs: &[[u32; 2]], to: &mut Self::Buffer);
 }

@@ -15,6 +15,8 @@ pub mod matmul;
 pub mod norm;
 pub mod optimise;
 mod pack;
+pub mod pick;
+pub mod planes;
 pub mod pool;
 mod simd;
 pub mod softmax;

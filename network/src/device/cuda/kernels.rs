@@ -6,6 +6,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("tile.cuh", include_str!("kernels/tile.cuh")),
     ("elementwise.cu", include_str!("kernels/elementwise.cu")),
     ("copy.cu", include_str!("kernels/copy.cu")),
+    ("pick.cu", include_str!("kernels/pick.cu")),
     ("product.cu", include_str!("kernels/product.cu")),
     ("convolution.cu", include_str!("kernels/convolution.cu")),
     ("pool.cu", include_str!("kernels/pool.cu")),
@@ -67,6 +68,14 @@ kernels! {
     Copy "copy" false;
     Scatter "scatter" false;
     Gather "gather" false;
+    PickRows "pick_rows" false;
+    PickColumns "pick_columns" false;
+    Take "take" false;
+    Put "put" false;
+    MultiplyEach "multiply_each" false;
+    Largest "largest" false;
+    Differences "differences" false;
+    PutPlanes "put_planes" false;
     Product "product" true;
     PackForward "pack_forward" false;
     PackBackward "pack_backward" false;

@@ -5,6 +5,7 @@
 //! stream in the order in which it is asked for. What cannot be done is remembered ([`super::Device::failure`]): until somebody
 //! asks, nothing more is computed on that thread's buffers.
 
+mod arguments;
 mod driver;
 #[cfg(feature = "cuda-on-host")]
 mod host;

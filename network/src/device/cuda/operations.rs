@@ -3,12 +3,14 @@
 
 use std::ops::Range;
 
+use super::arguments::{CHUNKS, Factors, LANES, MOST, SUMS, all, function, limits, sizes, tiles, windows};
 use super::driver::Argument;
 use super::kernels::Kernel as Of;
 use super::{Buffer, Cuda, LOST, at, maybe};
 use crate::activation::Activation;
 use crate::device::{
-    Adam, Bounds, Convolution, Device, DeviceError, Fused, Kind, Pattern, Pooling, Product, Statistics, Strided,
+    Adam, Bounds, Convolution, Device, DeviceError, Difference, Fused, Pattern, Planes, Pooling, Product, Slopes,
+    Statistics, Strided,
 };
 use crate::op::Beyond;
 
@@ -23,227 +25,14 @@ pub struct Linear {
 /// Weights of a convolution, `[group][tap][input][output]`; of a depthwise one as they are.
 #[derive(Debug)]
 pub struct Kernel {
-    weight: Buffer,
-}
-
-/// Chunks that a batch is cut into at most for the gradient of a convolution's weights, and the sums that they hold together: those
-/// of the CPU, whose order of summation that is.
-const CHUNKS: usize = 16;
-const SUMS: usize = 1 << 22;
-/// Images that go through a network together at most.
-const MOST: usize = 4096;
-/// Channels of a block of the kernels that sum over places; `LANES` in `norm.cu`.
-const LANES: usize = 32;
-
-/// Rows and columns of a tile of sums for a result of so many columns; `BY_WIDTH` in `tile.cuh`.
-const fn tile_of(columns: usize) -> [usize; 2] {
-    match columns {
-        0..=16 => [128, 16],
-        17..=32 => [128, 32],
-        _ => [64, 64],
-    }
-}
-
-/// Tiles of a result.
-const fn tiles(rows: usize, columns: usize) -> usize {
-    let [high, wide] = tile_of(columns);
-    rows.div_ceil(high) * columns.div_ceil(wide)
-}
-
-/// Numbers from the start of a buffer that a matrix reaches.
-const fn reach(offset: usize, sizes: [usize; 2], steps: [usize; 2]) -> usize {
-    if sizes[0] == 0 || sizes[1] == 0 { 0 } else { offset + (sizes[0] - 1) * steps[0] + (sizes[1] - 1) * steps[1] + 1 }
-}
-
-/// `offset` numbers further on.
-fn beyond(argument: Argument, offset: usize) -> Argument {
-    match argument {
-        Argument::Address(address) if address != LOST && address != 0 => {
-            Argument::Address(address + (offset * size_of::<f32>()) as u64)
-        }
-        other => other,
-    }
-}
-
-/// Number and settings of a function, as `elementwise.cu` has them.
-fn function(f: Activation) -> [Argument; 3] {
-    let (number, a, b): (usize, f64, f64) = match f {
-        Activation::Identity => (0, 0.0, 0.0),
-        Activation::Relu { slope } => (1, slope, 0.0),
-        Activation::LeakyRelu { slope } => (2, slope, 0.0),
-        Activation::Sigmoid { gain } => (3, gain, 0.0),
-        Activation::Tanh => (4, 0.0, 0.0),
-        Activation::Softplus => (5, 0.0, 0.0),
-        Activation::Elu { alpha } => (6, alpha, 0.0),
-        Activation::RectifiedPower { power } => (7, power, power - 1.0),
-        Activation::Gelu => (8, 0.0, 0.0),
-        Activation::Clip { low, high } => (9, low, high),
-    };
-    [number.into(), (a as f32).into(), (b as f32).into()]
-}
-
-/// A convolution's sizes of one group, as `convolution.cu` has them.
-fn sizes(conv: &Convolution) -> [Argument; 16] {
-    let ([height, width, channels], [rows, columns, outputs]) = (conv.input, conv.output());
-    let [top, left, ..] = conv.padding;
-    [
-        height,
-        width,
-        channels,
-        rows,
-        columns,
-        outputs,
-        conv.kernel[1],
-        conv.taps(),
-        conv.stride[0],
-        conv.stride[1],
-        top,
-        left,
-        conv.dilation[0],
-        conv.dilation[1],
-        conv.group_inputs(),
-        conv.group_outputs(),
-    ]
-    .map(Argument::from)
-}
-
-/// A pooling's sizes, as `pool.cu` has them.
-fn windows(pool: &Pooling) -> [Argument; 14] {
-    let (kind, [bottom, right]): (usize, _) = match pool.kind {
-        Kind::Max => (0, [0, 0]),
-        Kind::Mean => (1, [0, 0]),
-        Kind::MeanOfPadded(after) => (2, after),
-    };
-    let [height, width, channels] = pool.input;
-    [
-        height,
-        width,
-        channels,
-        pool.output[0],
-        pool.output[1],
-        pool.kernel[0],
-        pool.kernel[1],
-        pool.stride[0],
-        pool.stride[1],
-        pool.padding[0],
-        pool.padding[1],
-        kind,
-        bottom,
-        right,
-    ]
-    .map(Argument::from)
-}
-
-/// Arguments one after the other.
-fn all<const N: usize>(parts: [&[Argument]; N]) -> Vec<Argument> {
-    parts.concat()
-}
-
-/// The two numbers of bounds.
-fn limits((low, high): (f32, f32)) -> [Argument; 2] {
-    [low.into(), high.into()]
-}
-
-/// A product of which both factors may be anywhere.
-struct Factors<'a> {
-    how: Product,
-    a: &'a Buffer,
-    b: &'a Buffer,
-    fused: Fused<'a, Buffer>,
-    bias_by_row: bool,
-}
-
-impl Cuda {
-    fn multiply_matrices(&self, factors: &Factors<'_>, c: &mut Buffer) {
-        let Factors { how, a, b, fused, bias_by_row } = factors;
-        let ([rows, depth, columns], [outer, inner]) = (how.size, how.batch);
-        let batch = outer.0 * inner.0;
-        if rows * columns * batch == 0 {
-            return;
-        }
-        let last =
-            |by: fn(&(usize, usize, usize, usize)) -> usize| how.batch.iter().map(|l| (l.0 - 1) * by(l)).sum::<usize>();
-        let reaches = [
-            last(|l| l.1) + reach(how.a.offset, [rows, depth], [how.a.row_step, how.a.column_step]),
-            last(|l| l.2) + reach(how.b.offset, [depth, columns], [how.b.row_step, how.b.column_step]),
-            last(|l| l.3) + reach(how.c.offset, [rows, columns], [how.c.row_step, 1]),
-        ];
-        let arguments = all([
-            &[beyond(at(a, reaches[0]), how.a.offset), how.a.row_step.into(), how.a.column_step.into()],
-            &[beyond(at(b, reaches[1]), how.b.offset), how.b.row_step.into(), how.b.column_step.into()],
-            &[beyond(at(c, reaches[2]), how.c.offset), how.c.row_step.into()],
-            &[rows, depth, columns, inner.0, outer.1, inner.1, outer.2, inner.2, outer.3, inner.3].map(Argument::from),
-            &[maybe(fused.bias, if *bias_by_row { rows } else { columns }), (*bias_by_row).into()],
-            &[maybe(fused.residual, reaches[2])],
-            &limits(fused.clip),
-            &[how.accumulate.into()],
-        ]);
-        self.launch(Of::Product, tiles(rows, columns) * batch, &arguments);
-    }
-
-    fn packed(&self, kernel: Of, conv: &Convolution, weight: &Buffer) -> Buffer {
-        let n = conv.weight_len();
-        let to = self.buffer(n);
-        let sizes = [conv.taps(), conv.group_inputs(), conv.group_outputs()].map(Argument::from);
-        self.each(kernel, n, &all([&sizes, &[at(weight, n), at(&to, n)]]));
-        to
-    }
-
-    /// A copy of the first `len` numbers.
-    fn copied(&self, from: &Buffer, len: usize) -> Buffer {
-        let mut to = self.buffer(len);
-        self.copy(1, &Strided::slice(1, len, 0, len), from, false, &mut to);
-        to
-    }
-
-    /// Numbers in double precision.
-    fn doubles(&self, from: &Buffer, len: usize) -> Vec<f64> {
-        let words = self.download(from, 2 * len);
-        let double = |pair: &[f32]| f64::from_bits(u64::from(pair[1].to_bits()) << 32 | u64::from(pair[0].to_bits()));
-        words.chunks_exact(2).map(double).collect()
-    }
-
-    /// Sums over places for each image, by `kernel`, then over images: `many` for each channel.
-    fn sums(&self, kernel: Of, [images, places, c]: [usize; 3], many: usize, before: &[Argument]) -> Vec<f64> {
-        let n = many * c;
-        if images * places * c == 0 {
-            return vec![0.0; n];
-        }
-        let (partial, totals) = (self.buffer(images * n), self.buffer(2 * n));
-        let arguments = all([&[places.into(), c.into()], before, &[at(&partial, images * n)]]);
-        self.launch(kernel, images * c.div_ceil(LANES), &arguments);
-        self.each(Of::AddImages, n, &[images.into(), at(&partial, images * n), at(&totals, 2 * n)]);
-        self.doubles(&totals, n)
-    }
-
-    /// Whole weights from those that are kept, zeros elsewhere; and where the kept ones are.
-    fn whole(&self, pattern: &Pattern, kept: &Buffer) -> Buffer {
-        let (outputs, inputs) = pattern.size();
-        let matrix = self.zeros(outputs * inputs);
-        let places = self.places(pattern);
-        let n = pattern.kept();
-        self.each(Of::Scatter, n, &[at(&places, n), at(kept, n), at(&matrix, outputs * inputs)]);
-        matrix
-    }
-
-    fn places(&self, pattern: &Pattern) -> Buffer {
-        let places: Vec<f32> = pattern.places().iter().map(|&place| f32::from_bits(place as u32)).collect();
-        self.upload(&places)
-    }
-
-    /// Mean and one over the standard deviation of each row.
-    fn row_statistics(&self, [rows, len]: [usize; 2], eps: f64, x: &Buffer) -> Buffer {
-        let out = self.buffer(2 * rows);
-        let arguments = [len.into(), Argument::Double(eps), at(x, rows * len), at(&out, 2 * rows)];
-        self.each(Of::RowStatistics, rows, &arguments);
-        out
-    }
+    pub(super) weight: Buffer,
 }
 
 impl Device for Cuda {
     type Buffer = Buffer;
     type Linear = Linear;
     type Kernel = Kernel;
+    type Backward = Kernel;
 
     const SPARSE: bool = false;
 
@@ -387,9 +176,7 @@ impl Device for Cuda {
     }
 
     fn pack_kernel(&self, conv: &Convolution, weight: &Buffer) -> Kernel {
-        let plain = conv.is_depthwise();
-        let packed = || self.packed(Of::PackForward, conv, weight);
-        Kernel { weight: if plain { self.copied(weight, conv.weight_len()) } else { packed() } }
+        self.packed(Of::PackForward, conv, weight)
     }
 
     fn convolution(
@@ -416,25 +203,22 @@ impl Device for Cuda {
         self.launch(Of::Convolution, blocks, &all([&[images.into()], &around]));
     }
 
+    fn pack_backward(&self, conv: &Convolution, weight: &Buffer) -> Kernel {
+        self.packed(Of::PackBackward, conv, weight)
+    }
+
     fn convolution_backward_input(
         &self,
         images: usize,
         conv: &Convolution,
-        weight: &Buffer,
+        weight: &Kernel,
         dy: &Buffer,
         accumulate: bool,
         dx: &mut Buffer,
     ) {
         let (input, output) = (images * conv.input_len(), images * conv.output_len());
-        let packed;
-        let weight = if conv.is_depthwise() {
-            weight
-        } else {
-            packed = self.packed(Of::PackBackward, conv, weight);
-            &packed
-        };
-        let around =
-            all([&[at(dy, output), at(weight, conv.weight_len()), accumulate.into(), at(dx, input)], &sizes(conv)]);
+        let weight = at(&weight.weight, conv.weight_len());
+        let around = all([&[at(dy, output), weight, accumulate.into(), at(dx, input)], &sizes(conv)]);
         if conv.is_depthwise() {
             return self.each(Of::DepthwiseBackwardInput, input, &around);
         }
@@ -663,5 +447,82 @@ impl Device for Cuda {
         let n = size[0] * size[1];
         let known = [at(gates, 4 * n), at(before, n), at(after, n), at(dh, n)];
         self.each(Of::LstmCellBackward, n, &all([&[size[1].into()], &known, &[at(dc, n), at(dgates, 4 * n)]]));
+    }
+
+    fn pick_rows(&self, len: usize, rows: &[u32], from: &Buffer, to: &mut Buffer) {
+        let (n, list) = (rows.len() * len, self.numbers(rows.iter().copied()));
+        let end = rows.iter().max().map_or(0, |&row| (row as usize + 1) * len);
+        self.each(Of::PickRows, n, &[len.into(), at(&list, rows.len()), at(from, end), at(to, n)]);
+    }
+
+    fn pick_columns(&self, [rows, columns]: [usize; 2], picks: &[u32], from: &Buffer, to: &mut Buffer) {
+        assert!(picks.iter().all(|&pick| (pick as usize) < columns), "columns exist");
+        let (n, list) = (rows * picks.len(), self.numbers(picks.iter().copied()));
+        let sizes = [columns, picks.len()].map(Argument::from);
+        self.each(Of::PickColumns, n, &all([&sizes, &[at(&list, picks.len()), at(from, rows * columns), at(to, n)]]));
+    }
+
+    fn take(&self, size: [usize; 2], places: &[[u32; 2]], from: &Buffer) -> Vec<f32> {
+        let (n, to) = (places.len(), self.buffer(places.len()));
+        let list = self.inside(size, places);
+        self.each(Of::Take, n, &[size[1].into(), at(&list, 2 * n), at(from, size[0] * size[1]), at(&to, n)]);
+        self.download(&to, n)
+    }
+
+    fn put(&self, size: [usize; 2], places: &[[u32; 2]], values: &[f32], to: &mut Buffer) {
+        let (n, list) = (places.len(), self.inside(size, places));
+        let values = self.upload(values);
+        let ends = [at(&list, 2 * n), at(&values, n), at(to, size[0] * size[1])];
+        self.each(Of::Put, n, &all([&[size[1].into()], &ends]));
+    }
+
+    fn multiply_each(&self, [images, times, len]: [usize; 3], by: &Buffer, g: &mut Buffer) {
+        let n = images * times * len;
+        self.each(Of::MultiplyEach, n, &[times.into(), len.into(), at(by, images * len), at(g, n)]);
+    }
+
+    fn largest(&self, [rows, len]: [usize; 2], x: &Buffer) -> Vec<f32> {
+        let to = self.buffer(rows);
+        self.each(Of::Largest, rows, &[len.into(), at(x, rows * len), at(&to, rows)]);
+        self.download(&to, rows)
+    }
+
+    fn differences(
+        &self,
+        rows: usize,
+        planes: &Planes<'_, Buffer>,
+        array: &Buffer,
+        slopes: Option<Slopes<'_, Buffer>>,
+    ) -> Vec<Difference> {
+        let members = planes.channels.len();
+        let (n, to) = (rows * members, self.buffer(rows * members));
+        let list = self.numbers(planes.channels.iter().copied());
+        let len = planes.size[0] * planes.size[1];
+        let none = [Argument::Address(0); 3];
+        let (arrays, outputs, safety) = slopes.map_or((none, 0, 0.0), |s| {
+            let gradient = maybe(s.gradient, rows * s.outputs * len);
+            ([gradient, at(s.limits, rows), at(s.margins, rows * s.outputs)], s.outputs, s.safety)
+        });
+        let arguments = all([
+            &self.plane_arguments(rows, planes, &list),
+            &[at(array, rows * len), slopes.is_some().into()],
+            &arrays,
+            &[outputs.into(), safety.into(), at(&to, n)],
+        ]);
+        self.each(Of::Differences, n, &arguments);
+        let difference = |code: f32| match code {
+            2.0 => Difference::OutOfReach,
+            1.0 => Difference::Some,
+            _ => Difference::Same,
+        };
+        self.download(&to, n).into_iter().map(difference).collect()
+    }
+
+    fn put_planes(&self, rows: usize, planes: &Planes<'_, Buffer>, pairs: &[[u32; 2]], to: &mut Buffer) {
+        let (list, pair_list) =
+            (self.numbers(planes.channels.iter().copied()), self.inside([rows, planes.channels.len()], pairs));
+        let (n, len) = (pairs.len() * planes.size[0], planes.size[0] * planes.size[1]);
+        let ends = [at(&pair_list, 2 * pairs.len()), at(to, pairs.len() * len)];
+        self.each(Of::PutPlanes, n, &all([&self.plane_arguments(rows, planes, &list), &ends]));
     }
 }

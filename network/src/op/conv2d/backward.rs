@@ -9,7 +9,8 @@ impl Backward for Conv2d {
     fn backward<D: Device>(&self, cx: &Context<'_, D>, pass: &Pass<'_, D>, to: &mut Targets<'_, D>) {
         let (conv, device) = (self.geometry(cx.inputs[0]), cx.device);
         if let Some(Target { buffer, accumulate }) = &mut to.inputs[0] {
-            device.convolution_backward_input(cx.images, &conv, &cx.parameters[0], pass.dy, *accumulate, buffer);
+            let weight = device.pack_backward(&conv, &cx.parameters[0]);
+            device.convolution_backward_input(cx.images, &conv, &weight, pass.dy, *accumulate, buffer);
         }
         if let Some(dw) = to.parameters.first_mut() {
             device.convolution_backward_weight(cx.images, &conv, pass.x[0], pass.dy, dw);
