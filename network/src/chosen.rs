@@ -78,6 +78,19 @@ impl ChosenExecutor {
     pub fn trace(&self, x: &[f32], images: usize, values: &[usize]) -> Result<Vec<Vec<f32>>, ExecutorError> {
         on!(self, executor => executor.trace(x, images, values))
     }
+
+    /// [`Executor::evaluate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate(
+        &self,
+        given: &[(usize, &[f32])],
+        images: usize,
+        wanted: &[usize],
+    ) -> Result<Vec<Vec<f32>>, ExecutorError> {
+        on!(self, executor => executor.evaluate(given, images, wanted))
+    }
 }
 
 /// A [`Trainer`] on the chosen device.

@@ -50,7 +50,11 @@ fn gpus(rows: &mut Columns<2>) {
         Ok(devices) => {
             for device in devices {
                 let memory = crate::units::size(device.memory as u64);
-                let what = format!("{}, compute capability {}, {memory}", device.name, device.capability);
+                let kernels = match device.target {
+                    Ok(target) => format!("kernels are compiled to {target}"),
+                    Err(missing) => format!("cannot be used: {missing}"),
+                };
+                let what = format!("{}, compute capability {}, {memory}; {kernels}", device.name, device.capability);
                 rows.row([format!("cuda:{}", device.ordinal), what]);
             }
         }

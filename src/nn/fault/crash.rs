@@ -5,20 +5,23 @@
 //! lies below the rate. So a higher rate crashes a superset of the neurons, and the rate of one layer leaves the patterns of
 //! the others alone: differences between rates are not noise.
 
+use std::ops::Range;
+
 use crate::nn::crash_rates::{CrashRatesError, check_crash_rates};
 use crate::nn::examples::{Examples, ExamplesError};
 use crate::nn::executor::{Executor, argmax};
 use crate::nn::random::Stream;
 use crate::nn::real::Real;
+use crate::nn::sequence::Sequence;
 use crate::nn::statistics::{Cluster, ClusteredRate, Moments, clustered_rate};
 use duress_network::Weights;
-use duress_network::executor::{Executor as NetworkExecutor, Options};
+use duress_network::chosen::{ChosenExecutor, Processor};
+use duress_network::executor::{ExecutorError, Options};
 use rayon::prelude::*;
 
-use crate::nn::sequence::Sequence;
-
-/// Repetitions that go through the layers together.
+/// Repetitions that go through the layers together, and how many of them keep a GPU busy.
 const BLOCK: usize = 64;
+const AT_ONCE: usize = 4096;
 
 /// A network that runs layer by layer; 0 is the input, the last layer the output.
 pub trait Layered: Sync {
@@ -31,11 +34,22 @@ pub trait Layered: Sync {
     /// The number of the last layer.
     fn depth(&self) -> usize;
 
-    /// The neurons of all layers for one example, the input first.
-    fn values(&self, x: &[Self::Number]) -> Vec<Vec<Self::Number>>;
+    /// How many rows suit it at a time.
+    fn block(&self) -> usize {
+        BLOCK
+    }
+
+    /// The neurons of all layers for `rows` examples, the input first.
+    ///
+    /// # Errors
+    /// Where `x` has the wrong length, or the device gives up.
+    fn values(&self, x: &[Self::Number], rows: usize) -> Result<Vec<Vec<Self::Number>>, ExecutorError>;
 
     /// The neurons of layer `layer`, from 1, given those of the one before it in `rows` rows.
-    fn forward(&self, layer: usize, h: &[Self::Number], rows: usize) -> Vec<Self::Number>;
+    ///
+    /// # Errors
+    /// Where `h` has the wrong length, or the device gives up.
+    fn forward(&self, layer: usize, h: &[Self::Number], rows: usize) -> Result<Vec<Self::Number>, ExecutorError>;
 }
 
 impl<T: Real> Layered for Executor<T> {
@@ -49,29 +63,33 @@ impl<T: Real> Layered for Executor<T> {
         self.depth()
     }
 
-    fn values(&self, x: &[T]) -> Vec<Vec<T>> {
-        self.trace(x, 1).post
+    fn values(&self, x: &[T], rows: usize) -> Result<Vec<Vec<T>>, ExecutorError> {
+        Ok(self.trace(x, rows).post)
     }
 
-    fn forward(&self, layer: usize, h: &[T], rows: usize) -> Vec<T> {
-        self.layer_forward(layer, h, rows)
+    fn forward(&self, layer: usize, h: &[T], rows: usize) -> Result<Vec<T>, ExecutorError> {
+        Ok(self.layer_forward(layer, h, rows))
     }
 }
 
 /// A network that is a [`Sequence`], ready to run.
 #[derive(Debug)]
 pub struct SequenceExecutor {
-    executor: NetworkExecutor,
+    executor: ChosenExecutor,
+    inputs: usize,
     /// The network's values that are the neurons of each layer.
     values: Vec<usize>,
+    block: usize,
 }
 
 impl SequenceExecutor {
-    /// Prepares `weights`, whose network has the layers of `sequence`.
+    /// Prepares `weights`, whose network has the layers of `sequence`, for `processor`.
     #[must_use]
-    pub fn new(weights: &Weights, sequence: &Sequence) -> Self {
+    pub fn new(processor: &Processor, weights: &Weights, sequence: &Sequence) -> Self {
         let values: Vec<usize> = (0..=sequence.depth()).map(|layer| sequence.value(layer)).collect();
-        Self { executor: NetworkExecutor::new(weights, &Options::exposing(values.iter().copied())), values }
+        let executor = ChosenExecutor::on(processor, weights, &Options::exposing(values.iter().copied()));
+        let block = if matches!(processor, Processor::Cpu(_)) { BLOCK } else { AT_ONCE };
+        Self { executor, inputs: weights.network().input_len(), values, block }
     }
 }
 
@@ -79,21 +97,24 @@ impl Layered for SequenceExecutor {
     type Number = f32;
 
     fn inputs(&self) -> usize {
-        self.executor.network().input_len()
+        self.inputs
     }
 
     fn depth(&self) -> usize {
         self.values.len() - 1
     }
 
-    fn values(&self, x: &[f32]) -> Vec<Vec<f32>> {
-        self.executor.trace(x, 1, &self.values).expect("one example, and values that were asked for")
+    fn block(&self) -> usize {
+        self.block
     }
 
-    fn forward(&self, layer: usize, h: &[f32], rows: usize) -> Vec<f32> {
+    fn values(&self, x: &[f32], rows: usize) -> Result<Vec<Vec<f32>>, ExecutorError> {
+        self.executor.trace(x, rows, &self.values)
+    }
+
+    fn forward(&self, layer: usize, h: &[f32], rows: usize) -> Result<Vec<f32>, ExecutorError> {
         let [from, to] = [self.values[layer - 1], self.values[layer]];
-        let mut made = self.executor.evaluate(&[(from, h)], rows, &[to]).expect("rows of the layer before");
-        made.pop().unwrap_or_default()
+        Ok(self.executor.evaluate(&[(from, h)], rows, &[to])?.pop().unwrap_or_default())
     }
 }
 
@@ -130,13 +151,17 @@ pub enum CrashCampaignError {
     /// The examples do not fit the network.
     #[error(transparent)]
     Examples(#[from] ExamplesError),
+    /// The device gave up.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
 }
 
 /// Runs the examples numbered `first..` of `examples` (so that a caller can cut a campaign into parts; the pattern of an example
 /// depends on its number alone) and gives one row each, in order. Shared out over the current rayon pool.
 ///
 /// # Errors
-/// [`CrashCampaignError`] for rates that are not one probability per layer, and for examples that do not fit.
+/// [`CrashCampaignError`] for rates that are not one probability per layer, for examples that do not fit, and where the device gives
+/// up.
 pub fn crash_rows<N: Layered>(
     executor: &N,
     examples: &Examples,
@@ -145,8 +170,13 @@ pub fn crash_rows<N: Layered>(
 ) -> Result<Vec<CrashRow>, CrashCampaignError> {
     check_crash_rates(&campaign.rates, executor.depth() + 1)?;
     examples.fit(executor.inputs())?;
-    let row = |r: usize| crash_row(executor, examples.row(r), examples.labels.get(r).copied(), first + r, campaign);
-    Ok((0..examples.rows()).into_par_iter().map(row).collect())
+    // As many examples as fill a block with their repetitions.
+    let some = (executor.block() / campaign.repetitions.max(1)).max(1);
+    let starts: Vec<usize> = (0..examples.rows()).step_by(some).collect();
+    let rows =
+        |start: &usize| crash_some(executor, examples, *start..examples.rows().min(start + some), first, campaign);
+    let all: Result<Vec<Vec<CrashRow>>, ExecutorError> = starts.par_iter().map(rows).collect();
+    Ok(all?.into_iter().flatten().collect())
 }
 
 /// The share of (example, repetition) pairs that are classified right, with the examples as clusters; `None` without labels.
@@ -167,60 +197,63 @@ pub fn crash_delta(rows: &[CrashRow]) -> Vec<Moments> {
     total
 }
 
-fn crash_row<N: Layered>(
+/// The rows `some` of `examples`, of which the first of all is number `first`.
+fn crash_some<N: Layered>(
     executor: &N,
-    x: &[f32],
-    label: Option<u32>,
-    number: usize,
+    examples: &Examples,
+    some: Range<usize>,
+    first: usize,
     campaign: &CrashCampaign,
-) -> CrashRow {
-    let x: Vec<N::Number> = x.iter().map(|v| N::Number::from_f32(*v)).collect();
-    let values = executor.values(&x);
-    let clean = values[executor.depth()].as_slice();
-    let predicted = argmax(clean);
-    let mut row = CrashRow {
-        delta: vec![Moments::default(); clean.len()],
-        correct: label.map(|_| 0),
-        unchanged: 0,
-        clean_correct: label.map(|label| label as usize == predicted),
+) -> Result<Vec<CrashRow>, ExecutorError> {
+    let x: Vec<N::Number> = some.clone().flat_map(|r| examples.row(r)).map(|v| N::Number::from_f32(*v)).collect();
+    let values = executor.values(&x, some.len())?;
+    let of = |layer: usize, row: usize| {
+        let width = values[layer].len() / some.len();
+        &values[layer][row * width..][..width]
     };
+    let clean = |row: usize| of(executor.depth(), row);
+    let label = |row: usize| examples.labels.get(some.start + row).map(|&label| label as usize);
+    let untouched = |row: usize| CrashRow {
+        delta: vec![Moments::default(); clean(row).len()],
+        correct: label(row).map(|_| 0),
+        unchanged: 0,
+        clean_correct: label(row).map(|label| label == argmax(clean(row))),
+    };
+    let mut rows: Vec<CrashRow> = (0..some.len()).map(untouched).collect();
     let lowest = campaign.rates.iter().position(|p| *p > 0.0).unwrap_or(executor.depth());
-    for start in (0..campaign.repetitions).step_by(BLOCK) {
-        let repetitions = start..(start + BLOCK).min(campaign.repetitions);
-        let count = repetitions.len();
-        let mut h = values[lowest].repeat(count);
-        crash(&mut h, lowest, number, repetitions.clone(), campaign);
+    let pairs: Vec<(usize, usize)> =
+        (0..some.len()).flat_map(|row| (0..campaign.repetitions).map(move |repetition| (row, repetition))).collect();
+    for pairs in pairs.chunks(executor.block()) {
+        let patterns: Vec<[usize; 2]> =
+            pairs.iter().map(|(row, repetition)| [first + some.start + row, *repetition]).collect();
+        let mut h: Vec<N::Number> = pairs.iter().flat_map(|(row, _)| of(lowest, *row)).copied().collect();
+        crash(&mut h, lowest, &patterns, campaign);
         for layer in lowest + 1..=executor.depth() {
-            h = executor.forward(layer, &h, count);
-            crash(&mut h, layer, number, repetitions.clone(), campaign);
+            h = executor.forward(layer, &h, pairs.len())?;
+            crash(&mut h, layer, &patterns, campaign);
         }
-        for crashed in h.chunks_exact(clean.len()) {
-            for ((moments, y), was) in row.delta.iter_mut().zip(crashed).zip(clean) {
+        for ((row, _), crashed) in pairs.iter().zip(h.chunks_exact((h.len() / pairs.len()).max(1))) {
+            let (clean, into) = (clean(*row), &mut rows[*row]);
+            for ((moments, y), was) in into.delta.iter_mut().zip(crashed).zip(clean) {
                 moments.push(y.to_f64() - was.to_f64());
             }
             let class = argmax(crashed);
-            row.unchanged += u64::from(class == predicted);
-            row.correct = row.correct.map(|c| c + u64::from(label == Some(class as u32)));
+            into.unchanged += u64::from(class == argmax(clean));
+            into.correct = into.correct.map(|count| count + u64::from(label(*row) == Some(class)));
         }
     }
-    row
+    Ok(rows)
 }
 
-/// Sets the crashing neurons of `layer` to zero in the rows `h`, one row per repetition.
-fn crash<T: Real>(
-    h: &mut [T],
-    layer: usize,
-    example: usize,
-    repetitions: std::ops::Range<usize>,
-    campaign: &CrashCampaign,
-) {
+/// Sets the crashing neurons of `layer` to zero in the rows `h`, one for each of `patterns`: an example and a repetition.
+fn crash<T: Real>(h: &mut [T], layer: usize, patterns: &[[usize; 2]], campaign: &CrashCampaign) {
     let p = campaign.rates[layer];
     if p <= 0.0 {
         return;
     }
-    let width = h.len() / repetitions.len();
-    for (row, repetition) in h.chunks_exact_mut(width).zip(repetitions) {
-        let mut random = Stream::new(campaign.seed, "crash", &[example as u64, repetition as u64, layer as u64]);
+    let width = h.len() / patterns.len();
+    for (row, [example, repetition]) in h.chunks_exact_mut(width).zip(patterns) {
+        let mut random = Stream::new(campaign.seed, "crash", &[*example as u64, *repetition as u64, layer as u64]);
         for neuron in row {
             if random.bernoulli(p) {
                 *neuron = T::ZERO;
@@ -313,7 +346,7 @@ mod tests {
             let mut h = vec![1.0_f64; 200];
             let mut rates = vec![0.0; 3];
             rates[layer] = p;
-            crash(&mut h, layer, 3, 0..2, &campaign(&rates, 2));
+            crash(&mut h, layer, &[[3, 0], [3, 1]], &campaign(&rates, 2));
             h.iter().map(|v| v.abs() < 0.5).collect::<Vec<bool>>()
         };
         let (low, high) = (dead(0.2, 1), dead(0.5, 1));
@@ -344,6 +377,48 @@ mod tests {
         let accuracy = crash_accuracy(&whole).expect("labels");
         assert_eq!((accuracy.clusters, accuracy.trials), (9, 630));
         assert!(accuracy.interval(0.95).is_some_and(|i| i.lo <= accuracy.rate && accuracy.rate <= i.hi));
+    }
+
+    /// A network that takes so many rows at a time.
+    struct AtOnce(Executor<f32>, usize);
+
+    impl Layered for AtOnce {
+        type Number = f32;
+
+        fn inputs(&self) -> usize {
+            Layered::inputs(&self.0)
+        }
+
+        fn depth(&self) -> usize {
+            Layered::depth(&self.0)
+        }
+
+        fn block(&self) -> usize {
+            self.1
+        }
+
+        fn values(&self, x: &[f32], rows: usize) -> Result<Vec<Vec<f32>>, ExecutorError> {
+            self.0.values(x, rows)
+        }
+
+        fn forward(&self, layer: usize, h: &[f32], rows: usize) -> Result<Vec<f32>, ExecutorError> {
+            assert!(rows <= self.1);
+            self.0.forward(layer, h, rows)
+        }
+    }
+
+    #[test]
+    fn rows_that_go_through_together_do_not_change_a_bit() {
+        let (weights, examples) = setting(Activation::relu(), &[6, 5], 9);
+        let plan = campaign(&[0.1, 0.2, 0.0, 0.1], 70);
+        let with =
+            |block: usize| crash_rows(&AtOnce(Executor::new(&weights), block), &examples, 4, &plan).expect("valid");
+        let one = with(1);
+        assert!(one.iter().any(|row| row.unchanged < 70));
+        // Less than an example's repetitions, and those of several examples.
+        for block in [64, 150, 4096] {
+            assert_eq!(with(block), one, "{block}");
+        }
     }
 
     #[test]

@@ -26,10 +26,10 @@ use crate::nn::statistics::{Cluster, ConfidenceSequence, Drawn, Interval, Survey
 use crate::nn::{Examples, Mask, Weights};
 use crate::stages::artifact::table_fact;
 
-/// Faults of a part at least: the fault-free values of a part are computed once for all of its faults, and what a screening
-/// predicts from as well.
+/// Faults of a part at least: the fault-free values of a part are computed once for all of its faults. More where what they share
+/// costs more beside them: what a screening predicts from, and all of it on a GPU, which has done with faults soon.
 const LEAST_FAULTS: usize = 256;
-const LEAST_SCREENED: usize = 4096;
+const LEAST_SHARED: usize = 4096;
 /// Faults before the first look of a campaign that stops by itself, and the factor from look to look.
 const FIRST_LOOK: u64 = 256;
 const NEXT_LOOK: f64 = 1.5;
@@ -296,7 +296,8 @@ impl Progress<'_> {
     /// How many faults make a part.
     fn block(&self) -> usize {
         let samples = self.stage.images.map_or(self.engine.examples(), Count::size);
-        let least = if matches!(self.stage.method, Method::Screened(_)) { LEAST_SCREENED } else { LEAST_FAULTS };
+        let shared = matches!(self.stage.method, Method::Screened(_)) || !matches!(self.engine, ChosenCampaign::Cpu(_));
+        let least = if shared { LEAST_SHARED } else { LEAST_FAULTS };
         let per_fault = self.weights.network().macs().saturating_mul(samples as u64).max(1);
         usize::try_from(PART_WORK / per_fault).unwrap_or(usize::MAX).clamp(least, 1 << 16)
     }

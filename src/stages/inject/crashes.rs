@@ -7,10 +7,11 @@ use duress_engine::run::RunContext;
 use duress_engine::stage::{Fact, InferContext, OutputFact, StageError};
 
 use super::{Inject, PART_WORK};
+use crate::device;
 use crate::nn::bound::Unfollowed;
-use crate::nn::fault::{CrashCampaign, CrashRow, Layered, SequenceExecutor, crash_rows};
+use crate::nn::fault::{CrashCampaign, CrashRow, SequenceExecutor, crash_rows};
 use crate::nn::statistics::{Cluster, Moments, clustered_rate};
-use crate::nn::{Examples, Executor, Mask, MlpWeights, Network, Sequence, Weights};
+use crate::nn::{Examples, Mask, Network, Sequence, Weights};
 use crate::stages::artifact;
 use crate::stages::crash_errors::{self, CrashFact};
 use crate::stages::tidy::{Layout, Measure, Metric};
@@ -67,33 +68,21 @@ pub(super) fn run(
     let crash = stage.crash.as_ref().ok_or_else(|| StageError::failed("let neurons crash: `crash` is missing"))?;
     let rates = crash.rates(&sequence).map_err(unknown)?;
     let campaign = CrashCampaign { rates, repetitions: stage.repetitions.size(), seed: stage.seed.0 };
-    crate::device::on_cpu(cx, "`inject` with `crash`");
-    match MlpWeights::of(weights) {
-        Some(dense) => run_on(&Executor::<f32>::new(&dense), cx, weights, data, &campaign),
-        None => run_on(&SequenceExecutor::new(weights, &sequence), cx, weights, data, &campaign),
-    }
-}
-
-fn run_on(
-    executor: &impl Layered,
-    cx: &RunContext<'_>,
-    weights: &Weights,
-    data: &Examples,
-    campaign: &CrashCampaign,
-) -> Result<Artifact, StageError> {
+    let processor = device::of_run(cx)?;
+    let executor = SequenceExecutor::new(&processor, weights, &sequence);
     let per_sample = weights.network().macs().saturating_mul(campaign.repetitions as u64).max(1);
     let block = usize::try_from(PART_WORK / per_sample).unwrap_or(usize::MAX).clamp(16, 1 << 16);
     let starts: Vec<usize> = (0..data.rows().max(1)).step_by(block).collect();
     let part = |first: &usize| -> Result<Table, StageError> {
         let end = (first + block).min(data.rows());
         let rows = data.select(&(*first..end).collect::<Vec<_>>());
-        let rows = cx.install(|| crash_rows(executor, &rows, *first, campaign)).map_err(StageError::failed)?;
+        let rows = cx.install(|| crash_rows(&executor, &rows, *first, &campaign)).map_err(StageError::failed)?;
         cx.progress(end as u64, data.rows() as u64);
         part_table(*first, &rows).map_err(StageError::failed)
     };
     let identity = |first: &usize| Tree::map([("first", *first as i64), ("count", block as i64)]);
     let parts = cx.parts(&starts, identity, part)?;
-    artifact_of(&parts, Mask::density_of(weights), campaign).map_err(StageError::failed)
+    artifact_of(&parts, Mask::density_of(weights), &campaign).map_err(StageError::failed)
 }
 
 /// One row per sample and output: delta's moments, and on the first output's row the counts of the sample.
@@ -151,7 +140,7 @@ fn results(all: &Table, density: f64, campaign: &CrashCampaign) -> Result<Table,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Activation, Init, Mlp, Stream};
+    use crate::nn::{Activation, Executor, Init, Mlp, Stream};
     use crate::stages::testing::value_where;
 
     #[test]

@@ -37,7 +37,7 @@ const ENGINE_MEMORY: u64 = 1 << 30;
 
 impl StageKind for Inject {
     const KIND: &'static str = "inject";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const TOLERANCE: Tolerance = Tolerance::Relative(device::TOLERANCE);
     const SUMMARY: &'static str = "Put faults into weights or activations, and count the damage";
     const EXAMPLE: &'static str = include_str!("example.toml");

@@ -42,7 +42,7 @@ pub enum Missing {
         count: usize,
     },
     /// A GPU that the compiler knows nothing of.
-    #[error("this NVRTC compiles for no architecture of compute capability {0} or older; install a version that does")]
+    #[error("this NVRTC compiles for nothing as old as compute capability {0}; install an older NVRTC, which does")]
     Architecture(String),
     /// Kernels that do not compile.
     #[error("the kernels do not compile: {0}; report this with the output of `duress devices`")]
@@ -68,6 +68,8 @@ pub struct Found {
     pub capability: String,
     /// All of its memory, in bytes.
     pub memory: usize,
+    /// What kernels are compiled to for it: machine code such as `sm_90`, or such as `compute_90` what its driver translates.
+    pub target: Result<String, Missing>,
 }
 
 /// What there is to compute on.
@@ -149,7 +151,8 @@ fn found(ordinal: c_int) -> Result<Found, Missing> {
     // SAFETY: the device was just given by the driver.
     let memory = unsafe { cuda::device::total_mem(device) }.map_err(failed("ask for the GPU's memory"))?;
     let [major, minor] = capability(device)?;
-    Ok(Found { ordinal: ordinal as usize, name, capability: format!("{major}.{minor}"), memory })
+    let target = target([major, minor]).map(|(target, _)| target);
+    Ok(Found { ordinal: ordinal as usize, name, capability: format!("{major}.{minor}"), memory, target })
 }
 
 fn capability(device: driver_sys::CUdevice) -> Result<[c_int; 2], Missing> {
@@ -268,14 +271,21 @@ impl Driver for Nvidia {
 /// Options besides the architecture: what is not written as one step is not made one.
 const OPTIONS: [&str; 2] = ["--fmad=false", "--std=c++17"];
 
-/// The kernels compiled for a GPU, from the folder where they are kept.
-fn image([major, minor]: [c_int; 2], folder: Option<&Path>) -> Result<Vec<u8>, Missing> {
-    let version = compiler_version()?;
+/// What kernels are compiled to for a GPU of that compute capability, and whether it is machine code.
+fn target([major, minor]: [c_int; 2]) -> Result<(String, bool), Missing> {
+    compiler_version()?;
     let own = 10 * major + minor;
     let best = architectures()?.into_iter().filter(|&known| known <= own).max();
     let best = best.ok_or_else(|| Missing::Architecture(format!("{major}.{minor}")))?;
     // For the GPU itself machine code, which needs no newer driver; else what the driver translates.
-    let architecture = if best == own { format!("sm_{own}") } else { format!("compute_{best}") };
+    let machine = best == own;
+    Ok((if machine { format!("sm_{own}") } else { format!("compute_{best}") }, machine))
+}
+
+/// The kernels compiled for a GPU, from the folder where they are kept.
+fn image(capability: [c_int; 2], folder: Option<&Path>) -> Result<Vec<u8>, Missing> {
+    let version = compiler_version()?;
+    let (architecture, machine) = target(capability)?;
     let source = kernels::source();
     let parts = [&source, &OPTIONS.join(" "), &format!("{version:?}"), &architecture];
     let mut hasher = blake3::Hasher::new();
@@ -287,7 +297,7 @@ fn image([major, minor]: [c_int; 2], folder: Option<&Path>) -> Result<Vec<u8>, M
     if let Some(image) = path.as_deref().and_then(kept) {
         return Ok(image);
     }
-    let image = compile(&source, &architecture, best == own)?;
+    let image = compile(&source, &architecture, machine)?;
     if let Some(path) = &path {
         // Who cannot keep them compiles them again.
         let _ = keep(path, &image);

@@ -1,5 +1,6 @@
 //! Convolutional networks against the same networks unrolled to dense matrices, against crashes carried out, and refusals.
 
+use duress_network::chosen::Processor;
 use duress_network::op::{
     AvgPool, Beyond, Clamp, Linear, MaxPool, Nonlinearity, Normalise, Reshape, Rnn, ScaleShift, Select, ShortcutA, Step,
 };
@@ -172,7 +173,7 @@ fn a_mean_over_all_places_at_the_end_is_a_layer_of_its_own() {
 fn measured_crashes_of_a_convolutional_network_lie_under_its_bounds_and_where_estimates_have_them() {
     let weights = convolutional(Activation::relu());
     let sequence = check_chain(weights.network()).expect("a chain");
-    let executor = SequenceExecutor::new(&weights, &sequence);
+    let executor = SequenceExecutor::new(&Processor::default(), &weights, &sequence);
     let x = images(4);
     let chain = read_chain(&weights).expect("a chain");
     let data = Examples { features: 84, classes: 3, x: x.clone(), labels: vec![0; 4], ..Examples::default() };
@@ -212,16 +213,17 @@ fn measured_crashes_of_a_convolutional_network_lie_under_its_bounds_and_where_es
 fn a_sequence_runs_the_same_numbers_layer_by_layer_as_at_once() {
     use crate::nn::fault::Layered;
     let weights = convolutional(Activation::Tanh);
-    let executor = SequenceExecutor::new(&weights, &check_chain(weights.network()).expect("a chain"));
+    let executor =
+        SequenceExecutor::new(&Processor::default(), &weights, &check_chain(weights.network()).expect("a chain"));
     let x = images(1);
-    let values = executor.values(&x);
+    let values = executor.values(&x, 1).expect("one example");
     let exact = read_chain(&weights).expect("a chain").trace(&wide(&x));
     assert_eq!(values.len(), exact.h.len());
     for (layer, (got, want)) in values.iter().zip(&exact.h).enumerate() {
         assert_eq!(got.len(), want.len());
         assert!(got.iter().zip(want).all(|(got, want)| (f64::from(*got) - want).abs() < 1e-5), "layer {layer}");
         if layer > 0 {
-            assert_eq!(&executor.forward(layer, &values[layer - 1], 1), got);
+            assert_eq!(executor.forward(layer, &values[layer - 1], 1).as_ref(), Ok(got));
         }
     }
 }
