@@ -11,6 +11,7 @@ import time
 SIZES = [0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3]
 STEPS = 20
 SINGLE = {"natural": 0.05, "hardened": 0.2}
+SEEDS = [int(seed) for seed in os.environ.get("SEEDS", "0 1 2").split()]
 
 
 def load(network, images, data, work):
@@ -79,8 +80,9 @@ def single(network, images, data, work):
     sets = {"apgd": ["apgd-ce"], "apgdt": ["apgd-t"], "square": ["square"]}
     if os.environ.get("SETS", "1") != "0":
         sets["autoattack"] = ["apgd-ce", "apgd-t", "fab-t", "square"]
-    for name, attacks in sets.items():
-        theirs = AutoAttack(model, eps=SINGLE[network], norm="Linf", seed=0, version="custom", attacks=attacks)
+    runs = [(name, seed) for name in sets for seed in (SEEDS if name != "autoattack" else [0])]
+    for name, seed in runs:
+        theirs = AutoAttack(model, eps=SINGLE[network], norm="Linf", seed=seed, version="custom", attacks=sets[name])
         # The settings of the standard set.
         theirs.apgd.n_restarts = 1
         theirs.fab.n_restarts = 1
@@ -91,16 +93,23 @@ def single(network, images, data, work):
         say(peer="AutoAttack", network=network, attack=name, seconds=seconds, robust=[right])
 
 
+def mean(rows):
+    return [statistics.mean(column) for column in zip(*rows)]
+
+
 def compare(work):
     ours, times = {}, {}
+    # The stages of each attack, of which the means are taken.
+    stages = {"fgsm": [""], "pgd": ["_1"], "warm": ["_1"], "autoattack": [""]}
+    stages |= {attack: [f"_{seed}" for seed in SEEDS] for attack in ["apgd", "apgdt", "square"]}
     for network in ["natural", "hardened"]:
-        for attack in ["fgsm", "pgd", "warm", "apgd", "apgdt", "square", "autoattack"]:
-            path = f"{work}/{network}_{attack}{'_1' * (attack in ('pgd', 'warm'))}.csv"
-            if os.path.exists(path):
-                rows = [row for row in csv.DictReader(open(path)) if row["metric"] == "robust_accuracy"]
-                sizes = SIZES if attack in ("fgsm", "pgd", "warm") else [SINGLE[network]]
-                at = {float(row["eps"]): float(row["value"]) for row in rows}
-                ours[network, attack] = [at[eps] for eps in sizes]
+        for attack, names in stages.items():
+            paths = [f"{work}/{network}_{attack}{name}.csv" for name in names]
+            tables = [list(csv.DictReader(open(path))) for path in paths if os.path.exists(path)]
+            sizes = SIZES if attack in ("fgsm", "pgd", "warm") else [SINGLE[network]]
+            rows = [{float(row["eps"]): float(row["value"]) for row in table if row["metric"] == "robust_accuracy"} for table in tables]
+            if rows:
+                ours[network, attack] = mean([[row[eps] for eps in sizes] for row in rows])
     for line in open(f"{work}/log.jsonl"):
         event = json.loads(line)
         if event["event"] == "computed" and "_" in event["instance"]:
@@ -112,11 +121,11 @@ def compare(work):
         # Ours that starts warm is set beside theirs that does not.
         for attack in [peer["attack"]] + ["warm"] * (peer["attack"] == "pgd"):
             key = (peer["peer"], peer["network"], attack)
-            peers[key] = peer["robust"]
+            peers.setdefault(key, []).append(peer["robust"])
             times.setdefault(key, []).append(peer["seconds"])
     print("network\tattack\tpeer\tours %\tpeer %\tlargest difference in points\tours weaker by\tours s\tpeer s\tpeer / ours")
     for (peer, network, attack), robust in peers.items():
-        own = ours[network, attack]
+        own, robust = ours[network, attack], mean(robust)
         gaps = [100 * (a - b) for a, b in zip(own, robust)]
         seconds = statistics.median(times["ours", network, attack]), statistics.median(times[peer, network, attack])
         listed = lambda values: " ".join(f"{100 * value:.1f}" for value in values)

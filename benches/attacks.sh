@@ -5,6 +5,8 @@
 #
 #   [THREADS=N] benches/attacks.sh [IMAGES] [ROUNDS]
 #
+# Auto-PGD and Square are run with three seeds on both sides (set SEEDS to use others), whose means are compared.
+#
 # Wants MNIST (`duress data fetch mnist`, or a folder in DURESS_DATA). The Python packages are installed into a virtual environment
 # under target/ the first time; set PYTHON to use another one, and SETS=0 to leave out AutoAttack's set, which takes minutes.
 set -eu
@@ -15,6 +17,7 @@ sizes='[0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3]'
 data=${DURESS_DATA:-../shared/data}
 work=target/attacks
 threads=${THREADS:-$(nproc)}
+export SEEDS="${SEEDS:-0 1 2}"
 export OMP_NUM_THREADS="$threads"
 mkdir -p "$work"
 if [ -z "${PYTHON:-}" ]; then
@@ -67,9 +70,11 @@ for network in natural hardened; do
     done
     eps=0.05
     [ "$network" = hardened ] && eps=0.2
-    stage "${network}_apgd" "$network" 500 0 0 "{ name = \"apgd\", eps = $eps, steps = 100 }"
-    stage "${network}_apgdt" "$network" 500 0 0 "{ name = \"apgd-t\", eps = $eps, steps = 100 }"
-    stage "${network}_square" "$network" 500 0 0 "{ name = \"square\", eps = $eps, queries = 5_000 }"
+    for seed in $SEEDS; do
+        stage "${network}_apgd_$seed" "$network" 500 "$seed" 0 "{ name = \"apgd\", eps = $eps, steps = 100 }"
+        stage "${network}_apgdt_$seed" "$network" 500 "$seed" 0 "{ name = \"apgd-t\", eps = $eps, steps = 100 }"
+        stage "${network}_square_$seed" "$network" 500 "$seed" 0 "{ name = \"square\", eps = $eps, queries = 5_000 }"
+    done
     [ "${SETS:-1}" = 0 ] || stage "${network}_autoattack" "$network" 500 0 0 "{ name = \"autoattack\", eps = $eps }"
 done
 # Trainings are kept; a copy of the cache in which everything else is computed anew.
@@ -91,7 +96,9 @@ for round in $(seq "$rounds"); do
     done
 done
 run
-for stage in fgsm pgd_1 warm_1 apgd apgdt square autoattack; do
+searches=
+for seed in $SEEDS; do searches="$searches apgd_$seed apgdt_$seed square_$seed"; done
+for stage in fgsm pgd_1 warm_1 $searches autoattack; do
     for network in natural hardened; do
         grep -q "stage.${network}_$stage\]" "$work/study.toml" || continue
         "$duress" table "$work/study.toml" "${network}_$stage" -o "$work/${network}_$stage.csv" --data "$data" --cache "$work/cache"

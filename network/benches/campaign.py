@@ -1,9 +1,9 @@
 """PyTorch's side of campaign.sh: the published campaign on ResNet-20 as a plain loop.
 
-    python campaign.py nchw|channels-last FAULTS IMAGES
+    python campaign.py [--device DEVICE] nchw|channels-last FAULTS IMAGES
 
 Outputs without a fault are computed once; then for each fault a weight is changed, all images are classified, and the weight is
-put back. All threads are used.
+put back. All threads are used; on a GPU nothing is rounded to TF32, and batches are large.
 """
 
 import ast
@@ -19,7 +19,7 @@ import zstandard
 from resnet20 import ResNet20
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared"
-BATCH = 128
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
 
 def load(images):
@@ -35,13 +35,18 @@ def load(images):
 
 
 def main():
-    layout, count, images = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    net, x = load(images)
+    words = sys.argv[1:]
+    device = torch.device("cpu")
+    if words[0] == "--device":
+        device, words = torch.device(words[1]), words[2:]
+    layout, count, images = words[0], int(words[1]), int(words[2])
+    net, x = (part.to(device) for part in load(images))
     if layout == "channels-last":
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     rows = list(csv.DictReader(open(SHARED / "campaigns/cifar10-resnet20.csv")))
     rows = rows[:: max(1, len(rows) // min(count, len(rows)))][:count]
-    parameters, batches = dict(net.named_parameters()), x.split(BATCH)
+    parameters = dict(net.named_parameters())
+    batches = x.split(128 if device.type == "cpu" else 4096)
     with torch.inference_mode():
 
         def run():

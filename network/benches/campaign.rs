@@ -1,6 +1,6 @@
 //! Seconds per fault of the published campaign on ResNet-20: whole runs, runs of what differs, screened runs.
 //!
-//!   cargo bench -p duress-network --bench campaign -- METHOD FAULTS IMAGES [AUDIT SAFETY LARGEST]
+//!   cargo bench -p duress-network --bench campaign -- [--device DEVICE] METHOD FAULTS IMAGES [AUDIT SAFETY LARGEST]
 //!
 //! `METHOD` is `full`, `exact` or `screened`; `FAULTS` faults are taken at equal distances from the published list.
 //! `benches/campaign.sh` sets `PyTorch` beside it. The first line after the time sums up the outcomes, so that both sides can be
@@ -12,12 +12,15 @@
     reason = "a benchmark reads the clock and prints"
 )]
 
+#[path = "processor/mod.rs"]
+mod processor;
 #[path = "../tests/resnet20/mod.rs"]
 mod resnet20;
 
 use std::time::Instant;
 
-use duress_network::campaign::{Campaign, Examples, Method, Options, Outcome, Run, Screening};
+use duress_network::campaign::{Examples, Method, Options, Outcome, Run, Screening};
+use duress_network::chosen::ChosenCampaign;
 
 /// Its settings from the words after the number of images.
 fn screening(words: &[String]) -> Screening {
@@ -32,7 +35,7 @@ fn screening(words: &[String]) -> Screening {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let (processor, words) = processor::of_arguments();
     let word = |at: usize, usual: &str| words.get(at).map_or_else(|| usual.to_owned(), Clone::clone);
     let (method, count, images) = (word(0, "exact"), word(1, "60").parse().unwrap(), word(2, "2000").parse().unwrap());
     let Some(setting) = resnet20::setting() else { return };
@@ -47,7 +50,8 @@ fn main() {
     };
     let labels = Some(&setting.labels[..images]);
     let examples = Examples { x: &setting.pixels[..images * 3072], labels };
-    let campaign = Campaign::new(&setting.weights, examples, Options { method, ..Options::default() }).unwrap();
+    let options = Options { method, ..Options::default() };
+    let campaign = ChosenCampaign::on(&processor, &setting.weights, examples, options).unwrap();
     let runs: Vec<Run<'_>> = faults.iter().map(|published| Run::all(&published.fault)).collect();
     let start = Instant::now();
     let outcomes = campaign.evaluate(&runs).unwrap();

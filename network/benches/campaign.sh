@@ -2,7 +2,7 @@
 # Sets a plain PyTorch loop beside fault campaigns of this crate: the same faults and images in turns, then seconds per fault and
 # the ratios of the medians. The data must lie beside the checkout.
 #
-#   network/benches/campaign.sh [ROUNDS] [FAULTS] [IMAGES] [FAULTS-SCREENED]
+#   [DEVICE=cuda:0] network/benches/campaign.sh [ROUNDS] [FAULTS] [IMAGES] [FAULTS-SCREENED]
 #
 # Screening pays for its gradients once for all faults, so that its seconds per fault depend on how many there are; the last
 # number is how many it is given. PyTorch is installed into a virtual environment under target/ the first time (set PYTHON to use
@@ -21,16 +21,19 @@ if [ -z "${PYTHON:-}" ]; then
     fi
 fi
 "$PYTHON" -c 'import zstandard' 2>/dev/null || "$PYTHON" -m pip install --quiet zstandard
-cargo build --quiet --profile bench -p duress-network --bench campaign
-ours="cargo bench --quiet -p duress-network --bench campaign --"
+device=${DEVICE:-cpu}
+features=
+[ "$device" = cpu ] || features="--features cuda"
+cargo build --quiet --profile bench -p duress-network $features --bench campaign
+ours="cargo bench --quiet -p duress-network $features --bench campaign -- --device $device"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 round=0
 while [ "$round" -lt "$rounds" ]; do
     $ours exact "$faults" "$images" | tee -a "$log"
-    "$PYTHON" network/benches/campaign.py nchw "$faults" "$images" | tee -a "$log"
+    "$PYTHON" network/benches/campaign.py --device "$device" nchw "$faults" "$images" | tee -a "$log"
     $ours screened "$many" "$images" | tee -a "$log"
-    "$PYTHON" network/benches/campaign.py channels-last "$faults" "$images" | tee -a "$log"
+    "$PYTHON" network/benches/campaign.py --device "$device" channels-last "$faults" "$images" | tee -a "$log"
     round=$((round + 1))
 done
 "$PYTHON" - "$log" <<'PYTHON'

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Sets PyTorch beside this crate: both sides in turns, so that a busy neighbour slows both, then the ratios of the medians.
 #
-#   network/benches/compare.sh [ROUNDS] [WORKLOAD...]
+#   [DEVICE=cuda:0] network/benches/compare.sh [ROUNDS] [WORKLOAD...]
 #
+# On a GPU the workloads are those of large batches, and of ten networks side by side.
 # PyTorch is installed into a virtual environment under target/ the first time (set PYTHON to use another one).
 set -eu
 cd "$(dirname "$0")/../.."
@@ -15,14 +16,23 @@ if [ -z "${PYTHON:-}" ]; then
         "$PYTHON" -m pip install --quiet torch numpy
     fi
 fi
-cargo build --quiet --profile bench -p duress-network --bench speed
+device=${DEVICE:-cpu}
+if [ "$device" = cpu ]; then
+    features=
+    usual="mlp-train mlp-train-masked lenet-train resnet20-infer resnet20-train"
+else
+    features="--features cuda"
+    usual="resnet20-infer=4096 resnet20-train=128 resnet20-train=1024 mlp-train mlps-train=10"
+fi
+bench="cargo bench --quiet -p duress-network $features --bench speed --"
+cargo build --quiet --profile bench -p duress-network $features --bench speed
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 round=0
 while [ "$round" -lt "$rounds" ]; do
-    for workload in ${*:-mlp-train mlp-train-masked lenet-train resnet20-infer resnet20-train}; do
-        cargo bench --quiet -p duress-network --bench speed -- "$workload" | tee -a "$log"
-        "$PYTHON" network/benches/pytorch.py "$workload" 2>/dev/null | tee -a "$log"
+    for workload in ${*:-$usual}; do
+        $bench --device "$device" "$workload" | tee -a "$log"
+        "$PYTHON" network/benches/pytorch.py --device "$device" "$workload" 2>/dev/null | tee -a "$log"
     done
     round=$((round + 1))
 done

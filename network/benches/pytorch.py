@@ -1,8 +1,9 @@
 """PyTorch's side of the comparison: the workloads of speed.rs, with the better memory layout and a fused Adam.
 
-    python pytorch.py [WORKLOAD...]
+    python pytorch.py [--device DEVICE] [WORKLOAD...]
 
-For inference the faster of eager and traced-and-frozen is what counts: both are printed.
+For inference the faster of eager and traced-and-frozen is what counts: both are printed. On a GPU nothing is rounded to TF32, and
+what it reaches in a large product of matrices is printed as its peak.
 """
 
 import statistics
@@ -17,15 +18,20 @@ from resnet20 import ResNet20
 
 torch.manual_seed(0)
 torch.set_flush_denormal(True)
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+torch.backends.cudnn.benchmark = True
 
 
 def bench(name, images, repetitions, once):
+    wait = torch.cuda.synchronize if torch.get_default_device().type == "cuda" else lambda: None
     for _ in range(max(3, repetitions // 10)):
         once()
+    wait()
     times = []
     for _ in range(repetitions):
         start = time.perf_counter()
         once()
+        wait()
         times.append(1e3 * (time.perf_counter() - start))
     median = statistics.median(times)
     print(f"torch\t{name}\t{median:.3f} ms median\t{min(times):.3f} ms least\t{1e3 * images / median:.0f} images/s", flush=True)
@@ -79,28 +85,64 @@ def channels_last(module, x):
     return module.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 
 
-def main(wanted):
-    def is_wanted(name):
-        return not wanted or name in wanted
+def mlps(count):
+    steps = [step(mlp(), torch.rand(60, 784), labels(60)) for _ in range(count)]
+    return lambda: [once() for once in steps]
 
-    labels = lambda count: torch.arange(count) % 10
-    if is_wanted("mlp-train"):
-        bench("mlp-train", 60, 600, step(mlp(), torch.rand(60, 784), labels(60)))
-    if is_wanted("mlp-train-masked"):
-        bench("mlp-train-masked", 60, 600, step(Masked(), torch.rand(60, 784), labels(60)))
-    if is_wanted("lenet-train"):
-        x = torch.rand(64, 1, 28, 28)
-        bench("lenet-train", 64, 300, step(lenet(), x, labels(64)))
-        bench("lenet-train-channels-last", 64, 300, step(*channels_last(lenet(), x), labels(64)))
-    if is_wanted("resnet20-infer"):
+
+def labels(count):
+    return torch.arange(count) % 10
+
+
+def peak(size=8192, repetitions=10):
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    times = []
+    for _ in range(repetitions):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        a @ b
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    print(f"torch\tpeak\t{torch.cuda.get_device_name()}\t{2e-9 * size**3 / min(times):.0f} GFLOP/s", flush=True)
+
+
+def run(name):
+    kind, _, setting = name.partition("=")
+    count = int(setting) if setting.isdigit() else None
+    if kind == "mlp-train":
+        bench(name, count or 60, 600, step(mlp(), torch.rand(count or 60, 784), labels(count or 60)))
+    elif kind == "mlp-train-masked":
+        bench(name, 60, 600, step(Masked(), torch.rand(60, 784), labels(60)))
+    elif kind == "mlps-train":
+        bench(name, 60 * (count or 10), 200, mlps(count or 10))
+    elif kind == "lenet-train":
+        count = count or 64
+        x = torch.rand(count, 1, 28, 28)
+        bench(name, count, 300, step(lenet(), x, labels(count)))
+        bench(name + "-channels-last", count, 300, step(*channels_last(lenet(), x), labels(count)))
+    elif kind == "resnet20-infer":
+        count = count or 128
         with torch.inference_mode():
-            model, x = channels_last(ResNet20().eval(), torch.rand(128, 3, 32, 32))
-            bench("resnet20-infer", 128, 30, lambda: model(x))
+            model, x = channels_last(ResNet20().eval(), torch.rand(count, 3, 32, 32))
+            bench(name, count, 30, lambda: model(x))
             frozen = torch.jit.freeze(torch.jit.trace(model, x))
-            bench("resnet20-infer-frozen", 128, 30, lambda: frozen(x))
-    if is_wanted("resnet20-train"):
-        model, x = channels_last(ResNet20().train(), torch.rand(128, 3, 32, 32))
-        bench("resnet20-train", 128, 14, step(model, x, labels(128)))
+            bench(name + "-frozen", count, 30, lambda: frozen(x))
+    elif kind == "resnet20-train":
+        count = count or 128
+        model, x = channels_last(ResNet20().train(), torch.rand(count, 3, 32, 32))
+        bench(name, count, 14, step(model, x, labels(count)))
+    else:
+        raise SystemExit(f"no workload {name}")
+
+
+def main(words):
+    if words[:1] == ["--device"]:
+        torch.set_default_device(words[1])
+        words = words[2:]
+        if torch.get_default_device().type == "cuda":
+            peak()
+    for name in words or ["mlp-train", "mlp-train-masked", "lenet-train", "resnet20-infer", "resnet20-train"]:
+        run(name)
 
 
 main(sys.argv[1:])

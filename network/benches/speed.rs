@@ -1,20 +1,26 @@
 //! How fast networks run and train, against the fused multiply-adds that this machine can do.
 //!
-//! `cargo bench -p duress-network --bench speed [-- WORKLOAD...]`; `benches/compare.sh` sets `PyTorch` beside it.
-//! `mlp-train-masked` keeps 3.6 % of the weights, `mlp-train-masked=0.2` as many as it says.
+//! `cargo bench -p duress-network --bench speed [-- [--device DEVICE] WORKLOAD...]`; `benches/compare.sh` sets `PyTorch` beside it.
+//! `resnet20-train=1024` has that many images in a batch, `mlps-train=10` that many networks side by side; `mlp-train-masked` keeps
+//! 3.6 % of the weights, `mlp-train-masked=0.2` as many as it says.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
+
+#[path = "processor/mod.rs"]
+mod processor;
 
 use std::time::Instant;
 
 use duress_network::arch::catalogue;
 use duress_network::arch::mlp::Mlp;
-use duress_network::device::{Adam, Cpu};
+use duress_network::chosen::Processor;
+use duress_network::device::{Adam, Device};
 use duress_network::executor::{Executor, Options};
 use duress_network::graph::Parameter;
 use duress_network::kernel::InstructionSet;
 use duress_network::op::{Randomness, Role};
 use duress_network::training::Trainer;
 use duress_network::{Network, Stream, Weights};
+use rayon::prelude::*;
 
 /// A workload: its name, its repetitions, and what is timed.
 struct Workload {
@@ -23,7 +29,7 @@ struct Workload {
     images: usize,
     /// Floating-point operations of a repetition, a multiply-add counted as two.
     operations: f64,
-    once: Box<dyn FnMut()>,
+    once: Box<dyn FnMut() + Send>,
 }
 
 fn architecture(name: &str, input: &[usize]) -> Network {
@@ -54,8 +60,8 @@ fn images(network: &Network, count: usize) -> Vec<f32> {
     x
 }
 
-fn inference(name: &str, network: &Network, count: usize) -> Workload {
-    let executor = Executor::new(&weights(network), &Options::default());
+fn inference<D: Device + Send + 'static>(device: D, name: &str, network: &Network, count: usize) -> Workload {
+    let executor = Executor::on(device, &weights(network), &Options::default());
     let x = images(network, count);
     Workload {
         name: name.to_owned(),
@@ -83,7 +89,13 @@ fn loss_gradient(logits: &[f32], classes: usize) -> Vec<f32> {
 }
 
 /// A training in which that share of the weights takes part.
-fn training(name: &str, network: &Network, (count, repetitions): (usize, usize), density: f64) -> Workload {
+fn training<D: Device + Send + 'static>(
+    device: D,
+    name: &str,
+    network: &Network,
+    (count, repetitions): (usize, usize),
+    density: f64,
+) -> Workload {
     let keep = |(index, p): (usize, &Parameter)| {
         let mut stream = Stream::new(2, "keep", &[index as u64]);
         (p.role == Role::Weight && density < 1.0)
@@ -91,7 +103,7 @@ fn training(name: &str, network: &Network, (count, repetitions): (usize, usize),
     };
     let keep: Vec<Option<Vec<bool>>> = network.parameters().iter().enumerate().map(keep).collect();
     let flags: Vec<Option<&[bool]>> = keep.iter().map(Option::as_deref).collect();
-    let trainer = Trainer::masked(network, Cpu::new(), &flags);
+    let trainer = Trainer::masked(network, device, &flags);
     let start = weights(network).into_tensors();
     let given = start.iter().enumerate().map(|(index, tensor)| match trainer.pattern(index) {
         Some(pattern) => pattern.gather(&tensor.values),
@@ -113,24 +125,45 @@ fn training(name: &str, network: &Network, (count, repetitions): (usize, usize),
     Workload { name: name.to_owned(), repetitions, images: count, operations, once: Box::new(once) }
 }
 
-/// All workloads.
+/// A step of each of `count` trainings, which go on side by side.
+fn side_by_side<D: Device + Clone + Send + 'static>(
+    device: &D,
+    name: &str,
+    network: &Network,
+    count: usize,
+) -> Workload {
+    let mut all: Vec<Workload> = (0..count).map(|_| training(device.clone(), name, network, (60, 600), 1.0)).collect();
+    let operations = all.iter().map(|one| one.operations).sum();
+    let once = move || all.par_iter_mut().for_each(|one| (one.once)());
+    Workload { name: name.to_owned(), repetitions: 200, images: 60 * count, operations, once: Box::new(once) }
+}
+
+/// All workloads that are run unless some are named.
 const NAMES: [&str; 5] = ["mlp-train", "mlp-train-masked", "lenet-train", "resnet20-infer", "resnet20-train"];
 
-fn workloads(wanted: &[String]) -> Vec<Workload> {
+fn workloads<D: Device + Clone + Send + 'static>(device: &D, wanted: &[String]) -> Vec<Workload> {
     let resnet = || architecture("resnet-20", &[3, 32, 32]);
     let mlp = || Mlp::default().network(&[784], 10).expect("an mlp");
-    let build = |name: &str| match name.split_once('=').unwrap_or((name, "0.036")) {
-        ("mlp-train", _) => training(name, &mlp(), (60, 600), 1.0),
-        ("mlp-train-masked", share) => training(name, &mlp(), (60, 2000), share.parse().expect("a share")),
-        ("lenet-train", _) => training(name, &architecture("lenet-5", &[1, 28, 28]), (64, 300), 1.0),
-        ("resnet20-infer", _) => inference(name, &resnet(), 128),
-        _ => training(name, &resnet(), (128, 14), 1.0),
+    let build = |name: &str| {
+        let (kind, setting) = name.split_once('=').map_or((name, None), |(kind, setting)| (kind, Some(setting)));
+        let count = |usual| setting.map_or(usual, |setting| setting.parse().expect("a number of images"));
+        let device = device.clone();
+        Some(match kind {
+            "mlp-train" => training(device, name, &mlp(), (count(60), 600), 1.0),
+            "mlp-train-masked" => {
+                let share = setting.map_or(0.036, |share| share.parse().expect("a share"));
+                training(device, name, &mlp(), (60, 2000), share)
+            }
+            "mlps-train" => side_by_side(&device, name, &mlp(), count(10)),
+            "lenet-train" => training(device, name, &architecture("lenet-5", &[1, 28, 28]), (count(64), 300), 1.0),
+            "resnet20-infer" => inference(device, name, &resnet(), count(128)),
+            "resnet20-train" => training(device, name, &resnet(), (count(128), 14), 1.0),
+            _ => return None,
+        })
     };
-    if wanted.is_empty() {
-        return NAMES.iter().map(|name| build(name)).collect();
-    }
-    let is_known = |name: &&String| NAMES.contains(&name.split('=').next().unwrap_or_default());
-    wanted.iter().filter(is_known).map(|name| build(name)).collect()
+    let usual = || NAMES.iter().map(|&name| name.to_owned()).collect();
+    let wanted: Vec<String> = if wanted.is_empty() { usual() } else { wanted.to_vec() };
+    wanted.iter().map(|name| build(name).unwrap_or_else(|| panic!("no workload {name}"))).collect()
 }
 
 /// Multiply-adds in registers on one thread: 16 sums of `LANES` numbers, a vector each.
@@ -205,15 +238,9 @@ fn peak() -> f64 {
     (0..50).map(|_| once()).fold(0.0, f64::max)
 }
 
-fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let peak = peak();
-    println!(
-        "ours\tpeak\t{} threads, {}\t{peak:.0} GFLOP/s",
-        rayon::current_num_threads(),
-        InstructionSet::detect().name()
-    );
-    for mut workload in workloads(&wanted) {
+/// Prints how fast each workload is; `peak` is what the processor could do.
+fn run(workloads: Vec<Workload>, peak: Option<f64>) {
+    for mut workload in workloads {
         (0..workload.repetitions.div_ceil(10)).for_each(|_| (workload.once)());
         let mut times: Vec<f64> = (0..workload.repetitions)
             .map(|_| {
@@ -225,13 +252,28 @@ fn main() {
         times.sort_by(f64::total_cmp);
         let (median, least) = (times[times.len() / 2], times[0]);
         let speed = workload.operations / median / 1e9;
+        let share = peak.map_or_else(String::new, |peak| format!("\t{:.0} % of peak", 100.0 * speed / peak));
         println!(
-            "ours\t{}\t{:.3} ms median\t{:.3} ms least\t{:.0} images/s\t{speed:.0} GFLOP/s\t{:.0} % of peak",
+            "ours\t{}\t{:.3} ms median\t{:.3} ms least\t{:.0} images/s\t{speed:.0} GFLOP/s{share}",
             workload.name,
             median * 1e3,
             least * 1e3,
             workload.images as f64 / median,
-            100.0 * speed / peak
         );
+    }
+}
+
+fn main() {
+    let (processor, wanted) = processor::of_arguments();
+    match processor {
+        Processor::Cpu(device) => {
+            let peak = peak();
+            let (threads, set) = (rayon::current_num_threads(), InstructionSet::detect().name());
+            println!("ours\tpeak\t{threads} threads, {set}\t{peak:.0} GFLOP/s");
+            run(workloads(&device, &wanted), Some(peak));
+        }
+        // What a GPU could do is measured by the other side.
+        #[cfg(feature = "cuda")]
+        Processor::Cuda(device) => run(workloads(&device, &wanted), None),
     }
 }

@@ -83,7 +83,9 @@ impl<D: Device> Campaign<'_, D> {
         let (all, some) = (asked.prepared.needed.len(), asked.at_a_time());
         for start in (0..all).step_by(some) {
             let done = asked.resident(start..all.min(start + some), some).map_err(ExecutorError::Device)?;
-            done.iter().for_each(|(run, tally)| tallies[*run].add(tally));
+            for (run, tally) in &done {
+                tallies[*run].add(tally);
+            }
         }
         Ok(tallies.iter().map(|tally| tally.outcome(self.examples.labels.is_some())).collect())
     }
@@ -138,7 +140,9 @@ impl<D: Device> Asked<'_, '_, D> {
             .together(&some, self.runs)
             .into_iter()
             .partition(|members| members[0].acting.value(plan).is_some());
-        whole.iter().for_each(|members| run(members, None));
+        for members in &whole {
+            run(members, None);
+        }
         let leads: Vec<f32> = images.iter().flat_map(|&image| campaign.margins(image as usize)).collect();
         let leads = device.upload(&leads);
         let mut back = self
@@ -157,7 +161,9 @@ impl<D: Device> Asked<'_, '_, D> {
                     margins: &leads,
                     largest: device.largest([images.len(), campaign.executor.len(value)], tile.golden(value)),
                 });
-                here.iter().for_each(|members| run(members, screened.as_ref()));
+                for members in &here {
+                    run(members, screened.as_ref());
+                }
             }
             if waiting.is_empty() {
                 break;

@@ -65,6 +65,8 @@ config! {
         /// Updates after which the weights are put out as `snapshot`; 0 for those that training started from.
         [unit = "updates"]
         snapshot: u64 = 0,
+        /// What later rounds go back to, put out as `rewind`; with `start` it is always what training started from.
+        rewind: Rewind = Rewind::Snapshot,
         /// Which draw of the first weights: under the same seed, another number draws others. No use with `start`.
         draw: u64 = 0,
         /// Seed of first weights, shuffling, crashes, bit errors and attacks.
@@ -80,6 +82,17 @@ choice! {
         "cross-entropy" => CrossEntropy,
         /// The mean squared error; classes are fitted as 1 and 0.
         "mse" => MeanSquare,
+    }
+}
+
+choice! {
+    /// Weights that later rounds go back to.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Rewind {
+        /// Those put out as `snapshot`.
+        "snapshot" => Snapshot,
+        /// The trained ones.
+        "weights" => Weights,
     }
 }
 
@@ -153,6 +166,10 @@ impl Train {
             ("evaluate_every", self.evaluate_every.to_tree()),
             ("early_stopping", self.early_stopping.to_tree()),
             ("snapshot", (self.snapshot > 0).then(|| self.snapshot.to_tree()).flatten()),
+            (
+                "rewind",
+                (self.start.is_none() && self.rewind != Rewind::Snapshot).then(|| self.rewind.to_tree()).flatten(),
+            ),
             ("draw", (self.start.is_none() && self.draw > 0).then(|| self.draw.to_tree()).flatten()),
             ("seed", self.seed.to_tree()),
         ])

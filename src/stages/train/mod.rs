@@ -11,7 +11,7 @@ use duress_engine::run::RunContext;
 use duress_engine::stage::{InferContext, InputFacts, OutputDoc, OutputFact, Stage, StageError, StageKind, Tolerance};
 
 use checkpoint::Parts;
-pub use config::{EarlyStopping, Loss, Train};
+pub use config::{EarlyStopping, Loss, Rewind, Train};
 pub use disturb::{Adversarial, Augment, BitErrors, Word};
 pub use optimizer::{Adam, AdamW, Cosine, Form, Optimizer, RmsProp, Schedule, Sgd, StepSchedule};
 
@@ -37,7 +37,7 @@ impl StageKind for Train {
         OutputDoc {
             name: "rewind",
             artifact: "weights",
-            doc: "What later rounds go back to: the snapshot, or with `start` those that training started from",
+            doc: "What later rounds go back to: the snapshot or the trained weights, or with `start` those that training started from",
         },
         OutputDoc { name: "curve", artifact: "table", doc: "Loss and accuracy over the updates" },
     ];
@@ -148,10 +148,16 @@ impl Train {
     /// What a training leaves behind.
     fn artifact(&self, trained: &Trained) -> Result<Artifact, StageError> {
         let table = |weights| weights_to_table(weights).map_err(StageError::failed);
-        let (initial, snapshot) = (table(&trained.initial)?, table(&trained.snapshot)?);
+        let (initial, snapshot, weights) =
+            (table(&trained.initial)?, table(&trained.snapshot)?, table(&trained.weights)?);
+        let rewind = match self.rewind {
+            _ if self.start.is_some() => &initial,
+            Rewind::Snapshot => &snapshot,
+            Rewind::Weights => &weights,
+        };
         Ok(Artifact::new([
-            ("weights", table(&trained.weights)?),
-            ("rewind", if self.start.is_some() { initial.clone() } else { snapshot.clone() }),
+            ("rewind", rewind.clone()),
+            ("weights", weights),
             ("initial", initial),
             ("snapshot", snapshot),
             ("curve", curve(&trained.curve).map_err(StageError::failed)?),

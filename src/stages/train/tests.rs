@@ -406,13 +406,19 @@ fn another_draw_gives_other_first_weights_and_means_nothing_where_weights_are_gi
 }
 
 #[test]
-fn rounds_rewind_to_the_snapshot_of_the_first_and_to_nothing_later() {
-    let plan = read(
+fn rounds_rewind_to_what_the_first_says_and_to_nothing_later() {
+    for (keys, to) in [("", "snapshot"), ("rewind = 'snapshot'", "snapshot"), ("rewind = 'weights'", "weights")] {
+        rounds_rewind(keys, to);
+    }
+}
+
+fn rounds_rewind(keys: &str, to: &str) {
+    let plan = read(format!(
         "
         [study]
         name = 'rewinding'
         [axes]
-        round = { range = [0, 2] }
+        round = {{ range = [0, 2] }}
         [data.d]
         [model.m]
         hidden = [5]
@@ -420,18 +426,18 @@ fn rounds_rewind_to_the_snapshot_of_the_first_and_to_nothing_later() {
         kind = 'train'
         model = 'm'
         data = 'd'
-        mask = { from = 'thin[round-1].mask', optional = true }
-        start = { from = 't[round-1].rewind', optional = true }
+        mask = {{ from = 'thin[round-1].mask', optional = true }}
+        start = {{ from = 't[round-1].rewind', optional = true }}
         steps = 12
         snapshot = 4
+        {keys}
         [stage.thin]
         kind = 'prune'
         weights = 't'
-        mask = { from = 'thin[round-1].mask', optional = true }
+        mask = {{ from = 'thin[round-1].mask', optional = true }}
         rate = 0.3
         "
-        .to_owned(),
-    )
+    ))
     .expect("sound");
     let store = MemoryStore::new();
     let outcome = run_on(&plan, &store, 2);
@@ -442,15 +448,15 @@ fn rounds_rewind_to_the_snapshot_of_the_first_and_to_nothing_later() {
         let entry = outcome.entries[at].as_ref().expect("computed");
         weights_from_table(&store.table(entry, output).expect("kept")).expect("weights")
     };
-    let snapshot = weights(0, "snapshot");
-    assert_eq!(weights(0, "rewind"), snapshot);
-    assert_ne!(snapshot, weights(0, "initial"));
-    assert_ne!(snapshot, weights(0, "weights"));
+    let kept = weights(0, to);
+    assert_eq!(weights(0, "rewind"), kept);
+    assert_ne!(kept, weights(0, "initial"));
+    assert_ne!(weights(0, "snapshot"), weights(0, "weights"));
     for round in 1..3 {
         let begun = weights(round, "initial");
-        let mut masked = snapshot.clone();
+        let mut masked = kept.clone();
         Mask::of_nonzero(&begun).apply(&mut masked).expect("fits");
-        assert_eq!(begun, masked, "survivors are bit-equal to the snapshot of round 0");
+        assert_eq!(begun, masked, "survivors are bit-equal to the {to} of round 0");
         assert_eq!(weights(round, "rewind"), begun);
         assert_ne!(weights(round, "snapshot"), begun);
     }

@@ -241,12 +241,12 @@ impl Cuda {
         assert!(places.iter().all(inside), "places are in the array");
         self.numbers(places.iter().flatten().copied())
     }
+}
 
-    /// What the kernels of `planes` begin with; `list` holds the channels.
-    pub(super) fn plane_arguments(&self, rows: usize, planes: &Planes<'_, Buffer>, list: &Buffer) -> [Argument; 5] {
-        let ([count, channels], members) = (planes.size, planes.channels.len());
-        assert!(planes.channels.iter().all(|&channel| (channel as usize) < channels), "channels exist");
-        let numbers = at(planes.numbers, rows * count * members);
-        [count.into(), channels.into(), members.into(), at(list, members), numbers]
-    }
+/// What the kernels of `planes` begin with; `list` holds the channels.
+pub(super) fn plane_arguments(rows: usize, planes: &Planes<'_, Buffer>, list: &Buffer) -> [Argument; 5] {
+    let ([count, channels], members) = (planes.size, planes.channels.len());
+    assert!(planes.channels.iter().all(|&channel| (channel as usize) < channels), "channels exist");
+    let numbers = at(planes.numbers, rows * count * members);
+    [count.into(), channels.into(), members.into(), at(list, members), numbers]
 }

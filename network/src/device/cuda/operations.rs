@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use super::arguments::{CHUNKS, Factors, LANES, MOST, SUMS, all, function, limits, sizes, tiles, windows};
+use super::arguments::{
+    CHUNKS, Factors, LANES, MOST, SUMS, all, function, limits, plane_arguments, sizes, tiles, windows,
+};
 use super::driver::Argument;
 use super::kernels::Kernel as Of;
 use super::{Buffer, Cuda, LOST, at, maybe};
@@ -504,7 +506,7 @@ impl Device for Cuda {
             ([gradient, at(s.limits, rows), at(s.margins, rows * s.outputs)], s.outputs, s.safety)
         });
         let arguments = all([
-            &self.plane_arguments(rows, planes, &list),
+            &plane_arguments(rows, planes, &list),
             &[at(array, rows * len), slopes.is_some().into()],
             &arrays,
             &[outputs.into(), safety.into(), at(&to, n)],
@@ -523,6 +525,6 @@ impl Device for Cuda {
             (self.numbers(planes.channels.iter().copied()), self.inside([rows, planes.channels.len()], pairs));
         let (n, len) = (pairs.len() * planes.size[0], planes.size[0] * planes.size[1]);
         let ends = [at(&pair_list, 2 * pairs.len()), at(to, pairs.len() * len)];
-        self.each(Of::PutPlanes, n, &all([&self.plane_arguments(rows, planes, &list), &ends]));
+        self.each(Of::PutPlanes, n, &all([&plane_arguments(rows, planes, &list), &ends]));
     }
 }
