@@ -7,7 +7,6 @@ pub mod activation;
 pub mod arch;
 pub mod campaign;
 pub mod chosen;
-pub mod dense;
 pub mod device;
 pub mod executor;
 pub mod files;

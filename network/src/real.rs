@@ -7,8 +7,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 ///
 /// Transcendental functions are `libm`'s, in pure Rust: the same bits on every machine.
 pub trait Real:
-    super::dense::Kernel
-    + Copy
+    Copy
     + Debug
     + Default
     + PartialEq

@@ -18,9 +18,8 @@ use std::collections::BTreeMap;
 use super::Campaign;
 use super::acting::Acting;
 use super::change::{Change, Numbers, Partial, Row, differ};
-use super::fault::{ActivationFault, Run};
+use super::fault::Run;
 use super::flow::{Batch, Flow};
-use super::full::inside;
 use super::outcome::{Tally, is_close};
 use super::prepared::{Member, Prepared, Unit};
 use super::screen::{Audit, Screen};
@@ -177,7 +176,7 @@ impl<'r, 'c> Runner<'r, 'c> {
         let mut whole = Waiting::default();
         for (m, member) in self.unit.members.iter().enumerate() {
             let Acting::Value(fault) = member.acting else { continue };
-            let channel = only_channel(fault, place.shape);
+            let channel = fault.only_channel(place.shape);
             let mut audit = self.audit(member);
             for &image in &member.images {
                 let mut faulty = place.of(image).to_vec();
@@ -345,12 +344,4 @@ impl Waiting {
         self.partial.first.push(channel);
         self.partial.numbers.extend_from_slice(plane);
     }
-}
-
-/// The channel that all elements of a fault are in, if there is one.
-pub(super) fn only_channel(fault: &ActivationFault, shape: &[usize]) -> Option<usize> {
-    let [_, channels] = places(shape);
-    let mut found = fault.elements.iter().map(|&element| inside(shape, element) % channels);
-    let first = found.next()?;
-    found.all(|other| other == first).then_some(first)
 }

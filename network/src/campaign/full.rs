@@ -95,6 +95,14 @@ impl ActivationFault {
             numbers[at] = self.corrupt.corrupt(numbers[at], range);
         }
     }
+
+    /// The channel that all its elements are in, of a value of shape `shape`, if there is one.
+    pub(super) fn only_channel(&self, shape: &[usize]) -> Option<usize> {
+        let [_, channels] = places(shape);
+        let mut found = self.elements.iter().map(|&element| inside(shape, element) % channels);
+        let first = found.next()?;
+        found.all(|other| other == first).then_some(first)
+    }
 }
 
 /// Where the row-major element `element` of an array of shape `shape` is inside.

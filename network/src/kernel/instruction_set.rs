@@ -72,18 +72,6 @@ impl InstructionSet {
         }
     }
 
-    /// Whether the processor has AVX-512 and may use it.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) const fn has_avx512(self) -> bool {
-        matches!(self.0, Choice::Avx512)
-    }
-
-    /// Whether the processor has AVX2 and may use it.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) const fn has_avx2(self) -> bool {
-        matches!(self.0, Choice::Avx512 | Choice::Avx2)
-    }
-
     /// Its place among the sets, the narrowest being 0.
     const fn rank(self) -> usize {
         match self.0 {

@@ -5,8 +5,8 @@
 use super::testing::small;
 use super::*;
 use crate::nn::activation::Activation;
+use crate::nn::classes::argmax;
 use crate::nn::classifier::Classifier;
-use crate::nn::executor::argmax;
 use crate::nn::mlp::Mlp;
 use crate::nn::mlp_weights::MlpWeights;
 use crate::nn::random::Stream;

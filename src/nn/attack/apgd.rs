@@ -7,7 +7,7 @@ use super::loss::{ranked, targeted, targeted_gradient};
 use super::perturb::{Attempt, Run};
 use super::region::Region;
 use super::{AttackError, Loss, Norm};
-use crate::nn::executor::argmax;
+use crate::nn::classes::argmax;
 
 /// Settings of Auto-PGD.
 #[derive(Clone, Copy, Debug, PartialEq)]

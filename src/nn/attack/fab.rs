@@ -6,7 +6,7 @@ use super::loss::ranked;
 use super::minimal::dual;
 use super::perturb::Run;
 use super::{AttackError, Norm};
-use crate::nn::executor::argmax;
+use crate::nn::classes::argmax;
 
 /// Settings of FAB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::perturb::perturb;
 use super::region::distance;
 use super::{Attack, AttackError, AttackedClass, Norm, Samples};
+use crate::nn::classes::argmax;
 use crate::nn::classifier::Classifier;
-use crate::nn::executor::argmax;
 use crate::nn::gradient::cross_entropy;
 
 /// One sample before and after a perturbation.

@@ -5,8 +5,8 @@ use super::loss::{ranked, runner_up};
 use super::perturb::{Run, check};
 use super::region::onto_l1;
 use super::{Attack, AttackError, Method, Norm, Samples, fab};
+use crate::nn::classes::argmax;
 use crate::nn::classifier::Classifier;
-use crate::nn::executor::argmax;
 
 /// Settings of an attack that looks for the smallest perturbation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use super::pixel::{self, Evolution};
 use super::region::Region;
 use super::square::{self, Square};
 use super::{Attack, AttackError, AttackedClass, Loss, Method, Norm, Pgd, Samples, Step};
+use crate::nn::classes::{argmax, predict};
 use crate::nn::classifier::{Classifier, Local};
-use crate::nn::executor::{argmax, predict};
 use crate::nn::random::Stream;
 
 /// The samples, perturbed against the current weights: what adversarial training trains on. Row for row as `samples.x`.

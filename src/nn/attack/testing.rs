@@ -5,7 +5,8 @@ use duress_network::op::Op;
 use duress_network::{Init, Scheme, Stream};
 
 use crate::nn::classifier::Classifier;
-use crate::nn::executor::Executor;
+use crate::nn::fault::Layered;
+use crate::nn::plain::Plain;
 
 /// A classifier of 5x5 images into 3 classes, and `rows` images.
 pub(crate) fn small(rows: usize) -> (Classifier, Vec<f32>) {
@@ -21,20 +22,20 @@ pub(crate) fn small(rows: usize) -> (Classifier, Vec<f32>) {
 ///
 /// `dlogits(row, logits, out)` writes into `out` the derivative of row `row`'s scalar with respect to its `logits`.
 pub(super) fn plain_gradient(
-    executor: &Executor<f32>,
+    executor: &Plain<f32>,
     x: &[f32],
     rows: usize,
     dlogits: impl Fn(usize, &[f32], &mut [f32]),
 ) -> Vec<f32> {
-    let trace = executor.trace(x, rows);
+    let trace = executor.trace(x);
     let mut dh = vec![0.0; rows * executor.outputs()];
-    let logits = trace.logits().chunks_exact(executor.outputs());
+    let logits = trace.post[executor.depth()].chunks_exact(executor.outputs());
     for (row, (logits, d)) in logits.zip(dh.chunks_exact_mut(executor.outputs())).enumerate() {
         dlogits(row, logits, d);
     }
     for number in (1..=executor.depth()).rev() {
         let layer = executor.layer(number);
-        let (inputs, outputs, weight) = (layer.inputs, layer.outputs, layer.weight());
+        let (inputs, outputs, weight) = (layer.inputs, layer.outputs, &layer.weight);
         for (d, z) in dh.iter_mut().zip(&trace.pre[number - 1]) {
             *d *= layer.activation.derivative(*z);
         }

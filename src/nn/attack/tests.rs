@@ -4,9 +4,9 @@ use super::*;
 use crate::nn::Init;
 use crate::nn::activation::Activation;
 use crate::nn::classifier::Classifier;
-use crate::nn::executor::Executor;
 use crate::nn::mlp::Mlp;
 use crate::nn::mlp_weights::MlpWeights;
+use crate::nn::plain::Plain;
 use crate::nn::random::Stream;
 
 const FEATURES: usize = 12;
@@ -14,7 +14,7 @@ const FEATURES: usize = 12;
 struct Setting {
     classifier: Classifier,
     /// The same network, computed in another way.
-    other: Executor<f32>,
+    other: Plain<f32>,
     x: Vec<f32>,
     labels: Vec<u32>,
     ids: Vec<u64>,
@@ -29,7 +29,7 @@ impl Setting {
         random.fill_uniform(&mut x, 0.0, 1.0);
         // Some values at the ends of the range, where clipping acts.
         x.iter_mut().step_by(3).for_each(|v| *v = v.round());
-        let (classifier, other) = (weights.classifier(), Executor::new(&weights));
+        let (classifier, other) = (weights.classifier(), Plain::new(&weights));
         let labels = (0..rows).map(|_| random.below(4) as u32).collect();
         Self { classifier, other, x, labels, ids: (0..rows as u64).map(|i| 100 + i).collect() }
     }
@@ -41,7 +41,7 @@ impl Setting {
     /// With the labels that the network predicts, so that every sample is right when clean.
     fn predicted(mut self) -> Self {
         let logits = self.classifier.logits(&self.x, self.ids.len()).expect("fits");
-        self.labels = crate::nn::executor::predict(&logits, 4);
+        self.labels = crate::nn::classes::predict(&logits, 4);
         self
     }
 }
@@ -297,7 +297,7 @@ fn a_search_for_the_smallest_change_answers_every_size() {
             let at = row * FEATURES..(row + 1) * FEATURES;
             let distance = norm.of(&s.x[at.clone()], &found[at.clone()]);
             // What was found fools from its distance on, if it fools at all; a point moved into a smaller ball may do so before.
-            let right = crate::nn::executor::argmax(&s.classifier.logits(&found[at.clone()], 1).expect("fits"));
+            let right = crate::nn::classes::argmax(&s.classifier.logits(&found[at.clone()], 1).expect("fits"));
             let fools = right != s.labels[row] as usize;
             let bound = sizes.into_iter().find(|eps| fools && *eps >= distance);
             assert!(bound.is_none() || sample.critical_eps.is_some_and(|eps| Some(eps) <= bound), "{method:?} {row}");

@@ -7,9 +7,9 @@
 
 use std::ops::Range;
 
+use crate::nn::classes::argmax;
 use crate::nn::crash_rates::{CrashRatesError, check_crash_rates};
 use crate::nn::examples::{Examples, ExamplesError};
-use crate::nn::executor::{Executor, argmax};
 use crate::nn::random::Stream;
 use crate::nn::real::Real;
 use crate::nn::sequence::Sequence;
@@ -50,26 +50,6 @@ pub trait Layered: Sync {
     /// # Errors
     /// Where `h` has the wrong length, or the device gives up.
     fn forward(&self, layer: usize, h: &[Self::Number], rows: usize) -> Result<Vec<Self::Number>, ExecutorError>;
-}
-
-impl<T: Real> Layered for Executor<T> {
-    type Number = T;
-
-    fn inputs(&self) -> usize {
-        self.inputs()
-    }
-
-    fn depth(&self) -> usize {
-        self.depth()
-    }
-
-    fn values(&self, x: &[T], rows: usize) -> Result<Vec<Vec<T>>, ExecutorError> {
-        Ok(self.trace(x, rows).post)
-    }
-
-    fn forward(&self, layer: usize, h: &[T], rows: usize) -> Result<Vec<T>, ExecutorError> {
-        Ok(self.layer_forward(layer, h, rows))
-    }
 }
 
 /// A network that is a [`Sequence`], ready to run.
@@ -270,6 +250,7 @@ mod tests {
     use crate::nn::bound::{CrashForm, Variance, crash_bounds, read_chain};
     use crate::nn::mlp::Mlp;
     use crate::nn::mlp_weights::MlpWeights;
+    use crate::nn::plain::Plain;
 
     fn setting(activation: Activation, hidden: &[usize], rows: usize) -> (MlpWeights, Examples) {
         let net = Mlp::new(4, hidden, 3, activation, true);
@@ -287,16 +268,16 @@ mod tests {
     #[test]
     fn no_crashes_leave_every_output_and_all_crashes_the_output_of_zero() {
         let (weights, examples) = setting(Activation::Tanh, &[6, 5], 4);
-        let executor = Executor::<f64>::new(&weights);
+        let executor = Plain::<f64>::new(&weights);
         let never = crash_rows(&executor, &examples, 0, &campaign(&[0.0; 4], 3)).expect("valid");
         assert!(
             never.iter().all(|r| r.unchanged == 3 && r.delta.iter().all(|m| m.max_abs().abs() < f64::MIN_POSITIVE))
         );
         let always = crash_rows(&executor, &examples, 0, &campaign(&[0.0, 1.0, 0.0, 0.0], 3)).expect("valid");
-        let dead = executor.logits_from(1, &[0.0; 6], 1);
+        let dead = executor.logits_from(1, &[0.0; 6]);
         for (r, row) in always.iter().enumerate() {
             let x: Vec<f64> = examples.row(r).iter().map(|v| f64::from(*v)).collect();
-            for ((m, y), zero) in row.delta.iter().zip(executor.logits(&x, 1)).zip(&dead) {
+            for ((m, y), zero) in row.delta.iter().zip(executor.logits(&x)).zip(&dead) {
                 assert!((m.mean() - (zero - y)).abs() < 1e-12 && m.population_std() < 1e-12);
             }
         }
@@ -307,7 +288,7 @@ mod tests {
         let (weights, examples) = setting(Activation::relu(), &[12], 1);
         let rates = [0.0, 0.3, 0.0];
         let repetitions = 20_000;
-        let executor = Executor::<f64>::new(&weights);
+        let executor = Plain::<f64>::new(&weights);
         let row = &crash_rows(&executor, &examples, 0, &campaign(&rates, repetitions)).expect("valid")[0];
         let chain = read_chain(&weights.graph()).expect("a chain");
         let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
@@ -324,7 +305,7 @@ mod tests {
     #[test]
     fn certified_bounds_hold_over_the_measured_crashes_of_several_layers() {
         let (weights, examples) = setting(Activation::Sigmoid { gain: 4.0 }, &[7, 6], 5);
-        let executor = Executor::<f32>::new(&weights);
+        let executor = Plain::<f32>::new(&weights);
         let chain = read_chain(&weights.graph()).expect("a chain");
         let x: Vec<f64> = examples.x.iter().map(|v| f64::from(*v)).collect();
         for rates in [[0.05, 0.1, 0.2, 0.0], [0.0, 0.0, 0.6, 0.3]] {
@@ -360,7 +341,7 @@ mod tests {
     #[test]
     fn parts_and_threads_do_not_change_a_bit() {
         let (weights, examples) = setting(Activation::relu(), &[6, 5], 9);
-        let executor = Executor::<f32>::new(&weights);
+        let executor = Plain::<f32>::new(&weights);
         let plan = campaign(&[0.1, 0.2, 0.0, 0.1], 70);
         let with = |threads: usize, cut: usize| -> Vec<CrashRow> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
@@ -380,7 +361,7 @@ mod tests {
     }
 
     /// A network that takes so many rows at a time.
-    struct AtOnce(Executor<f32>, usize);
+    struct AtOnce(Plain<f32>, usize);
 
     impl Layered for AtOnce {
         type Number = f32;
@@ -411,8 +392,7 @@ mod tests {
     fn rows_that_go_through_together_do_not_change_a_bit() {
         let (weights, examples) = setting(Activation::relu(), &[6, 5], 9);
         let plan = campaign(&[0.1, 0.2, 0.0, 0.1], 70);
-        let with =
-            |block: usize| crash_rows(&AtOnce(Executor::new(&weights), block), &examples, 4, &plan).expect("valid");
+        let with = |block: usize| crash_rows(&AtOnce(Plain::new(&weights), block), &examples, 4, &plan).expect("valid");
         let one = with(1);
         assert!(one.iter().any(|row| row.unchanged < 70));
         // Less than an example's repetitions, and those of several examples.
@@ -424,7 +404,7 @@ mod tests {
     #[test]
     fn rates_and_examples_that_do_not_fit_are_refused() {
         let (weights, mut examples) = setting(Activation::relu(), &[6], 2);
-        let executor = Executor::<f32>::new(&weights);
+        let executor = Plain::<f32>::new(&weights);
         let run = |e: &Examples, rates: &[f64]| crash_rows(&executor, e, 0, &campaign(rates, 1)).err();
         assert_eq!(run(&examples, &[0.1]), Some(CrashRatesError::Count { got: 1, want: 3 }.into()));
         assert_eq!(run(&examples, &[0.0, -0.1, 0.0]), Some(CrashRatesError::Rate { layer: 1, rate: -0.1 }.into()));

@@ -8,9 +8,9 @@ use super::bit_errors::Disturbed;
 use super::crashing::crashing;
 use super::state::{Best, Course, State};
 use super::{CleanBatch, CurvePoint, Perturb, TrainConfig, TrainError, TrainHooks, Trained, fit, score_on};
+use crate::nn::classes::argmax;
 use crate::nn::classifier::Classifier;
 use crate::nn::examples::Examples;
-use crate::nn::executor::argmax;
 use crate::nn::mask::Mask;
 use crate::nn::tape::{Batch, Learner, Seen};
 

@@ -284,7 +284,8 @@ mod tests {
     fn measured_crashes_stand_beside_their_bounds() {
         use crate::nn::bound::{crash_bounds, read_chain};
         use crate::nn::fault::{CrashCampaign, crash_rows};
-        use crate::nn::{Activation, Examples, Executor, Init, Mlp, Stream};
+        use crate::nn::plain::Plain;
+        use crate::nn::{Activation, Examples, Init, Mlp, Stream};
         use crate::stages::crash_errors;
         use crate::stages::testing::value_where;
 
@@ -295,7 +296,7 @@ mod tests {
         let inputs: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
         let data = Examples { features: 4, classes: 3, x, labels: vec![0; 5], targets: None, ..Examples::default() };
         let rates = vec![0.0, 0.05, 0.0, 0.0];
-        let executor = Executor::<f32>::new(&weights);
+        let executor = Plain::<f32>::new(&weights);
         let campaign = CrashCampaign { rates: rates.clone(), repetitions: 3000, seed: 1 };
         let mut table = crash_errors::columns(TableBuilder::new());
         for (sample, row) in crash_rows(&executor, &data, 0, &campaign).expect("valid").iter().enumerate() {

@@ -4,7 +4,7 @@ use duress_cache::{Artifact, Cell, ColumnSpec, Table, TableBuilder, TableError};
 
 use super::View;
 use crate::nn::statistics::Moments;
-use crate::nn::{self, Examples, Mask, executor::argmax};
+use crate::nn::{self, Examples, Mask, classes::argmax};
 use crate::stages::examples::split_table;
 use crate::stages::tidy::{Dimension, Layout, Measure, Metric, Values};
 

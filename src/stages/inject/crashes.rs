@@ -140,7 +140,8 @@ fn results(all: &Table, density: f64, campaign: &CrashCampaign) -> Result<Table,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Activation, Executor, Init, Mlp, Stream};
+    use crate::nn::plain::Plain;
+    use crate::nn::{Activation, Init, Mlp, Stream};
     use crate::stages::testing::value_where;
 
     #[test]
@@ -157,7 +158,7 @@ mod tests {
             targets: None,
             ..Examples::default()
         };
-        let executor = Executor::<f32>::new(&weights);
+        let executor = Plain::<f32>::new(&weights);
         let campaign = CrashCampaign { rates: vec![0.0, 0.4, 0.0], repetitions: 25, seed: 3 };
         let made = |cut: usize| {
             let part = |first: usize| {

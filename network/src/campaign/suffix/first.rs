@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::acting::{Acting, Channel};
-use super::super::exact::only_channel;
 use super::super::fault::{ActivationFault, Range};
 use super::super::full::inside;
 use super::super::outcome::Tally;
@@ -243,7 +242,7 @@ impl<D: Device> Tile<'_, '_, D> {
             fault.elements.iter().map(place).map(|at| (at, fault.corrupt.corrupt(all[at], range))).collect();
         let by: Vec<f32> = numbers.iter().map(|(at, now)| now - all[*at]).collect();
         let differs = !by.iter().all(|d| *d == 0.0);
-        differs.then(|| Changed { pair, numbers, by, channel: only_channel(fault, shape) })
+        differs.then(|| Changed { pair, numbers, by, channel: fault.only_channel(shape) })
     }
 
     /// Which of the pairs, of faults in value `value`, are out of reach.

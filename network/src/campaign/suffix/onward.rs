@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::super::outcome::Tally;
 use super::super::prepared::Member;
 use super::{Pair, Tile, Values};
 use crate::device::Device;
 use crate::executor::step::Step;
+
+/// Pairs that a thread counts at a time.
+const COUNTED: usize = 512;
 
 /// Rows of a buffer: all of them as they are, or some.
 pub(super) enum Rows<'a, B> {
@@ -82,17 +87,31 @@ impl<D: Device> Tile<'_, '_, D> {
         let reached = changed[campaign.output()].is_some();
         let logits =
             if reached { executor.outside(device, network.nodes().len(), rows.len(), &changed) } else { Vec::new() };
-        let mut logits = logits.chunks_exact(network.output_len());
-        for pair in pairs {
-            let (golden, tally) = (self.golden_of(pair.image), &mut tallies[pair.member]);
-            tally.audited += u32::from(pair.audited);
-            match logits.next() {
-                Some(logits) => {
-                    let critical = tally.count(&golden, logits).critical;
-                    tally.audit_wrong += u32::from(pair.audited && critical);
+        self.count(pairs, &logits, tallies);
+    }
+
+    /// Counts pairs with the outputs of each, or as untouched where there are none, on all threads.
+    fn count(&self, pairs: &[Pair], logits: &[f32], tallies: &mut [Tally]) {
+        let classes = self.campaign.weights.network().output_len();
+        let some = |(part, pairs): (usize, &[Pair])| {
+            let mut counts = vec![Tally::default(); tallies.len()];
+            let mut logits = logits.chunks_exact(classes).skip(part * COUNTED);
+            for pair in pairs {
+                let (golden, tally) = (self.golden_of(pair.image), &mut counts[pair.member]);
+                tally.audited += u32::from(pair.audited);
+                match logits.next() {
+                    Some(logits) => {
+                        let critical = tally.count(&golden, logits).critical;
+                        tally.audit_wrong += u32::from(pair.audited && critical);
+                    }
+                    None => tally.untouched(&golden),
                 }
-                None => tally.untouched(&golden),
             }
+            counts
+        };
+        let parts: Vec<Vec<Tally>> = pairs.par_chunks(COUNTED).enumerate().map(some).collect();
+        for counts in parts {
+            tallies.iter_mut().zip(&counts).for_each(|(tally, counts)| tally.add(counts));
         }
     }
 
