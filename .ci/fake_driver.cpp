@@ -3,22 +3,8 @@
 // once.
 #include "host/before.h"
 
-#include "kernels/prelude.cuh"
-#include "kernels/tile.cuh"
-
-#include "kernels/elementwise.cu"
-
-#include "kernels/copy.cu"
-
-#include "kernels/product.cu"
-
-#include "kernels/convolution.cu"
-
-#include "kernels/pool.cu"
-
-#include "kernels/norm.cu"
-
-#include "kernels/sequence.cu"
+// All sources, in the order of kernels.rs.
+#include "sources.h"
 
 #include "host/behind.h"
 
