@@ -4,8 +4,6 @@ use duress_network::op::Role;
 use duress_network::{Network, Weights};
 use thiserror::Error;
 
-use super::mlp_weights::MlpWeights;
-
 /// For every weight of a network (biases are never masked) whether it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
@@ -169,19 +167,6 @@ impl Mask {
         let roles: Vec<bool> = weights.network().parameters().iter().map(|p| p.role == Role::Weight).collect();
         let values = weights.values_mut().zip(roles).filter(|(_, is_weight)| *is_weight);
         values.zip(&self.tensors).for_each(|((values, _), mask)| mask.zero(values));
-        Ok(())
-    }
-
-    /// [`Mask::apply`] to a multilayer perceptron seen as layers.
-    ///
-    /// # Errors
-    /// Where the mask does not fit the weights.
-    pub fn apply_to_mlp(&self, weights: &mut MlpWeights) -> Result<(), MaskError> {
-        self.fit(weights.weight_tensors().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))?;
-        for (layer, mask) in self.tensors.iter().enumerate() {
-            let index = weights.weight_index(layer + 1);
-            mask.zero(&mut weights.tensors[index].values);
-        }
         Ok(())
     }
 }

@@ -71,12 +71,8 @@ impl<'a, 'c, D: Device> Margins<'a, 'c, D> {
         Self { campaign, device, images: images.len(), golden, reversed, values }
     }
 
-    fn others(&self) -> usize {
-        self.campaign.weights.network().output_len() - 1
-    }
-
     fn rows(&self) -> usize {
-        self.images * self.others()
+        self.images * self.campaign.others()
     }
 
     fn golden(&self, value: usize) -> &'a D::Buffer {
@@ -159,14 +155,14 @@ impl<'a, 'c, D: Device> Margins<'a, 'c, D> {
             let bounds = Bounds { low: &low, high: &high, beyond: Beyond::Bound };
             let y = self.golden(stage.last);
             device.clamp_backward([self.images * count, channels], bounds, (y, &ones), false, &mut factors);
-            device.multiply_each([self.images, self.others(), len], &factors, g);
+            device.multiply_each([self.images, self.campaign.others(), len], &factors, g);
         }
         if let Some(f) = stage.then {
             let before = Stage { then: None, ..stage.clone() };
             let network = self.campaign.weights.network();
             let z = executor.steps()[index].run(device, network, &before, self.images, self.golden);
             device.activation_backward(f, all, &z, &ones, false, &mut factors);
-            device.multiply_each([self.images, self.others(), len], &factors, g);
+            device.multiply_each([self.images, self.campaign.others(), len], &factors, g);
         }
     }
 
@@ -176,7 +172,7 @@ impl<'a, 'c, D: Device> Margins<'a, 'c, D> {
         let op: &Op = &network.nodes()[stage.head - 1].op;
         let inputs: Vec<&[usize]> =
             network.nodes()[stage.head - 1].inputs.iter().map(|&value| network.shapes()[value].as_slice()).collect();
-        let example_of: Vec<u32> = (0..rows).map(|row| (row / self.others()) as u32).collect();
+        let example_of: Vec<u32> = (0..rows).map(|row| (row / self.campaign.others()) as u32).collect();
         let repeated = |&value: &usize| {
             let len = self.campaign.executor.len(value);
             let mut x = device.buffer(rows * len);
@@ -219,7 +215,7 @@ impl Margins<'_, '_, Cpu> {
     pub(super) fn of(&self, value: usize) -> Option<Vec<f32>> {
         let from: &Buffer = self.inside(value)?;
         let [count, channels] = places(&self.campaign.weights.network().shapes()[value]);
-        let (others, len) = (self.others(), count * channels);
+        let (others, len) = (self.campaign.others(), count * channels);
         let mut to = vec![0.0; self.rows() * len];
         for (row, from) in from[..self.rows() * len].chunks_exact(len).enumerate() {
             let (example, other) = (row / others, row % others);

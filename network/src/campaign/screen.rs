@@ -166,8 +166,7 @@ impl Campaign<'_> {
             return tallies;
         }
         let reversed = self.reversed();
-        let others = self.weights.network().output_len().saturating_sub(1);
-        let len = (ROWS / others.max(1)).clamp(1, CHUNK);
+        let len = (ROWS / self.others().max(1)).clamp(1, CHUNK);
         let needed: Vec<&[u32]> = prepared.needed.chunks(len).collect();
         let done = self.executor.device().spread(needed.len(), 1, |device, range| {
             let chunk = self.chunk(device, needed[range.start]);
@@ -221,6 +220,11 @@ impl Campaign<'_> {
 }
 
 impl<D: Device> Campaign<'_, D> {
+    /// How many classes there are besides the predicted one.
+    pub(super) fn others(&self) -> usize {
+        self.weights.network().output_len().saturating_sub(1)
+    }
+
     /// By how much the prediction for example `image` leads each other class.
     pub(super) fn margins(&self, image: usize) -> impl ExactSizeIterator<Item = f32> {
         let golden = self.golden(image);

@@ -100,8 +100,7 @@ impl<D: Device> Asked<'_, '_, D> {
         let lens: Vec<usize> = stages.chain([0]).map(|value| executor.len(value)).collect();
         let largest = lens.iter().max().copied().unwrap_or(1);
         let planes = 2 * TOGETHER * shapes.iter().map(|shape| places(shape)[0]).max().unwrap_or(1);
-        let others = self.campaign.weights.network().output_len().saturating_sub(1);
-        let gradients = if self.screening.is_some() { 4 * others * largest } else { 0 };
+        let gradients = if self.screening.is_some() { 4 * self.campaign.others() * largest } else { 0 };
         let numbers = lens.iter().sum::<usize>() + planes + 4 * largest + gradients;
         executor.device().together(executor.block(), size_of::<f32>() * numbers).max(1)
     }
@@ -143,22 +142,20 @@ impl<D: Device> Asked<'_, '_, D> {
         for members in &whole {
             run(members, None);
         }
-        let leads: Vec<f32> = images.iter().flat_map(|&image| campaign.margins(image as usize)).collect();
-        let leads = device.upload(&leads);
-        let mut back = self
-            .screening
-            .as_ref()
-            .map(|(how, reversed)| (how, Margins::new(campaign, device, (images, &tile.golden), reversed)));
+        let mut back = self.screening.as_ref().map(|(how, reversed)| {
+            let leads: Vec<f32> = images.iter().flat_map(|&image| campaign.margins(image as usize)).collect();
+            (how, device.upload(&leads), Margins::new(campaign, device, (images, &tile.golden), reversed))
+        });
         // From the outputs on, as gradients come.
         for value in plan.stages.iter().rev().map(|stage| stage.last).chain([0]) {
             let (here, later): (Vec<_>, Vec<_>) =
                 waiting.into_iter().partition(|members| members[0].acting.value(plan) == Some(value));
             waiting = later;
             if !here.is_empty() {
-                let screened = back.as_ref().map(|(how, margins)| Screened {
+                let screened = back.as_ref().map(|(how, leads, margins)| Screened {
                     how,
                     gradient: margins.inside(value),
-                    margins: &leads,
+                    margins: leads,
                     largest: device.largest([images.len(), campaign.executor.len(value)], tile.golden(value)),
                 });
                 for members in &here {
@@ -168,7 +165,7 @@ impl<D: Device> Asked<'_, '_, D> {
             if waiting.is_empty() {
                 break;
             }
-            if let (Some((_, margins)), Some(index)) =
+            if let (Some((.., margins)), Some(index)) =
                 (&mut back, plan.stages.iter().position(|stage| stage.last == value))
             {
                 margins.back(index);

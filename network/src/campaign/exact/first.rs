@@ -3,11 +3,11 @@
 use super::super::acting::{Acting, Channel};
 use super::super::change::Row;
 use super::{Pair, Runner};
-use crate::device::{Buffer, Convolution, Cpu, Device};
+use crate::device::{Convolution, Device};
 use crate::executor::step::Work;
 use crate::kernel::matmul::Around;
 use crate::kernel::{Threads, conv, elementwise};
-use crate::op::arithmetic::{extent, places};
+use crate::op::arithmetic::places;
 
 /// For a factor (a channel, and the number that it multiplies), how far it may change with each example.
 type Leeway = ((usize, usize), Vec<Option<f32>>);
@@ -159,7 +159,11 @@ impl Runner<'_, '_> {
         let x = if geometry.groups == 1 {
             x
         } else {
-            slice(self.device, &x[..len], place.len(), extent(place.shape)[2], group * ci..(group + 1) * ci)
+            let [count, channels] = places(place.shape);
+            let some: Vec<u32> = (group * ci..(group + 1) * ci).map(|channel| channel as u32).collect();
+            let mut own = self.device.buffer(images.len() * count * ci);
+            self.device.pick_columns([images.len() * count, channels], &some, &x, &mut own);
+            own
         };
         let together =
             Convolution { input: [geometry.input[0], geometry.input[1], ci], outputs: n, groups: 1, ..geometry };
@@ -177,10 +181,4 @@ impl Runner<'_, '_> {
 /// A linear layer as a convolution of single places.
 fn pointwise(input: [usize; 3], outputs: usize) -> Convolution {
     Convolution { input, outputs, kernel: [1; 2], stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1 }
-}
-
-/// Some channels of each place.
-fn slice(device: &Cpu, x: &[f32], len: usize, channels: usize, some: std::ops::Range<usize>) -> Buffer {
-    let places = x.chunks_exact(len).flat_map(|image| image.chunks_exact(channels));
-    device.upload(&places.flat_map(|place| &place[some.clone()]).copied().collect::<Vec<f32>>())
 }

@@ -43,9 +43,8 @@ impl<D: Device> Tile<'_, '_, D> {
         let mut rows: Vec<u32> = members.iter().flat_map(|member| &member.images).map(|&image| image as u32).collect();
         rows.sort_unstable();
         rows.dedup();
-        let (executor, device) = (&self.campaign.executor, self.device);
-        let value = executor.plan().stages[index].last;
-        let (size, len) = (places(&self.campaign.weights.network().shapes()[value]), executor.len(value));
+        let value = self.campaign.executor.plan().stages[index].last;
+        let size = places(&self.campaign.weights.network().shapes()[value]);
         let numbers = self.planes((index, group), &channels, &outputs, &rows);
         let planes = Planes { numbers: &numbers, size, channels: &outputs };
         let found = self.compare(&planes, &rows, value, screened);
@@ -67,15 +66,28 @@ impl<D: Device> Tile<'_, '_, D> {
         }
         for some in pairs.chunks(self.batch) {
             let (pairs, places): (Vec<Pair>, Vec<[u32; 2]>) = some.iter().copied().unzip();
-            let images: Vec<u32> = pairs.iter().map(|pair| pair.image as u32).collect();
-            let mut y = device.buffer(images.len() * len);
-            device.pick_rows(len, &images, self.golden(value), &mut y);
-            device.put_planes(rows.len(), &planes, &places, &mut y);
-            let mut changed = self.none();
-            changed[value] = Some(y);
-            self.onward(&pairs, index + 1, &BTreeMap::new(), changed, &mut tallies);
+            let change = |y: &mut D::Buffer| self.device.put_planes(rows.len(), &planes, &places, y);
+            self.go_on((value, index + 1), &pairs, change, &mut tallies);
         }
         tallies
+    }
+
+    /// Takes pairs on from stage `from`; `change` makes of the fault-free rows of value `value` what the faults make of them.
+    fn go_on(
+        &self,
+        (value, from): (usize, usize),
+        pairs: &[Pair],
+        change: impl FnOnce(&mut D::Buffer),
+        tallies: &mut [Tally],
+    ) {
+        let len = self.campaign.executor.len(value);
+        let images: Vec<u32> = pairs.iter().map(|pair| pair.image as u32).collect();
+        let mut y = self.device.buffer(images.len() * len);
+        self.device.pick_rows(len, &images, self.golden(value), &mut y);
+        change(&mut y);
+        let mut changed = self.none();
+        changed[value] = Some(y);
+        self.onward(pairs, from, &BTreeMap::new(), changed, tallies);
     }
 
     /// The pair, unless it is counted as left out: where it is out of reach and not audited.
@@ -107,7 +119,7 @@ impl<D: Device> Tile<'_, '_, D> {
         let (device, len) = (self.device, self.campaign.executor.len(value));
         let y = self.rows(rows, len, self.golden(value));
         let Some(screened) = screened else { return device.differences(rows.len(), planes, y.buffer(), None) };
-        let outputs = self.others();
+        let outputs = self.campaign.others();
         let gradient = screened.gradient.map(|gradient| self.rows(rows, outputs * len, gradient));
         let margins = self.rows(rows, outputs, screened.margins);
         let limits: Vec<f32> = rows.iter().map(|&row| screened.limit(row as usize)).collect();
@@ -119,10 +131,6 @@ impl<D: Device> Tile<'_, '_, D> {
             safety: screened.how.safety as f32,
         };
         device.differences(rows.len(), planes, y.buffer(), Some(slopes))
-    }
-
-    fn others(&self) -> usize {
-        self.campaign.weights.network().output_len().saturating_sub(1)
     }
 
     /// What faulty channels of stage `index` give for the examples at places `rows`, `[example][place][member]`; `outputs` are their
@@ -192,12 +200,16 @@ impl<D: Device> Tile<'_, '_, D> {
         let (executor, device) = (&self.campaign.executor, self.device);
         let len = executor.len(node);
         let all = device.download(self.golden(node), self.images.len() * len);
+        let of = |image: usize| &all[image * len..][..len];
+        // Of each example that is asked for, once for all faults.
+        let mut ranges: Vec<Option<Range>> = vec![None; self.images.len()];
         let mut changed = Vec::new();
         for (m, member) in members.iter().enumerate() {
             let Acting::Value(fault) = member.acting else { continue };
             for &image in &member.images {
                 let pair = Pair { member: m, image, audited: false };
-                match self.corrupted(pair, fault, &all[image * len..][..len]) {
+                let range = *ranges[image].get_or_insert_with(|| Range::of(of(image)));
+                match self.corrupted(pair, fault, (of(image), range)) {
                     Some(pair) => changed.push(pair),
                     None => tallies[m].untouched(&self.golden_of(image)),
                 }
@@ -218,25 +230,19 @@ impl<D: Device> Tile<'_, '_, D> {
         let from = stages.iter().position(|stage| stage.last == node).map_or(0, |index| index + 1);
         for some in left.chunks(self.batch) {
             let pairs: Vec<Pair> = some.iter().map(|changed| changed.pair).collect();
-            let images: Vec<u32> = pairs.iter().map(|pair| pair.image as u32).collect();
             let numbers = some.iter().zip(0..).flat_map(|(changed, row)| {
                 changed.numbers.iter().map(move |(at, number)| ([row, *at as u32], *number))
             });
             let (places, numbers): (Vec<[u32; 2]>, Vec<f32>) = numbers.unzip();
-            let mut y = device.buffer(images.len() * len);
-            device.pick_rows(len, &images, self.golden(node), &mut y);
-            device.put([images.len(), len], &places, &numbers, &mut y);
-            let mut values = self.none();
-            values[node] = Some(y);
-            self.onward(&pairs, from, &BTreeMap::new(), values, &mut tallies);
+            let change = |y: &mut D::Buffer| device.put([pairs.len(), len], &places, &numbers, y);
+            self.go_on((node, from), &pairs, change, &mut tallies);
         }
         tallies
     }
 
-    /// What a fault makes of the numbers `all` of an example; none where it changes nothing.
-    fn corrupted(&self, pair: Pair, fault: &ActivationFault, all: &[f32]) -> Option<Changed> {
+    /// What a fault makes of the numbers `all` of an example, which are in `range`; none where it changes nothing.
+    fn corrupted(&self, pair: Pair, fault: &ActivationFault, (all, range): (&[f32], Range)) -> Option<Changed> {
         let shape = &self.campaign.weights.network().shapes()[fault.node];
-        let range = Range::of(all);
         let place = |&element: &usize| inside(shape, element);
         let numbers: Vec<(usize, f32)> =
             fault.elements.iter().map(place).map(|at| (at, fault.corrupt.corrupt(all[at], range))).collect();
@@ -249,7 +255,7 @@ impl<D: Device> Tile<'_, '_, D> {
     fn out_of_reach(&self, value: usize, changed: &[Changed], screened: Option<&Screened<'_, D>>) -> Vec<bool> {
         let Some(screened) = screened else { return vec![false; changed.len()] };
         let [count, channels] = places(&self.campaign.weights.network().shapes()[value]);
-        let (others, len) = (self.others(), count * channels);
+        let (others, len) = (self.campaign.others(), count * channels);
         let predicts = |changed: &Changed| {
             let limit = screened.limit(changed.pair.image);
             changed.channel.is_some() && changed.by.iter().all(|d| d.abs() <= limit)
